@@ -1,0 +1,1 @@
+"""Measured against everything a user would pick instead: peers, benchmark, report."""

@@ -1,0 +1,101 @@
+"""What goes into and comes out of the live pipeline: frozen results, no behaviour."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+Pixels = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One raw frame on its way to the registrar.
+
+    Attributes
+    ----------
+    data
+        (H, W) as acquired, owned by this frame: whoever puts it does not write to it again.
+    index
+        Position along named axes, as useq gives it: ``{"t": 3, "c": 0}``. Empty in live mode.
+    sequence_number
+        Count of frames from this source since it started, from 0.
+    received_s
+        `time.perf_counter()` when the source had the frame.
+    metadata
+        What the source says of the frame: exposure_ms, pixel_size_um, runner_time_ms and so on.
+    """
+
+    data: Pixels
+    index: Mapping[str, int] = field(default_factory=dict)
+    sequence_number: int = 0
+    received_s: float = field(default_factory=time.perf_counter)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegistrationMetrics:
+    """How well one frame was registered.
+
+    The forward pass, resampled to the slow-axis positions of the backward lines, is compared with the backward pass
+    before and after registration. Noise bounds these figures below 1. NaN where a figure is not defined.
+
+    Attributes
+    ----------
+    ncc_before, ncc_after, ssim_before, ssim_after
+        In [-1, 1].
+    displacement_px_mean
+        Mean of the displacement applied, px, signed.
+    confidence
+        In [0, 1]: how surely the displacement is right.
+    elapsed_ms
+        Time from raw frame to result.
+    """
+
+    ncc_before: float = float("nan")
+    ncc_after: float = float("nan")
+    ssim_before: float = float("nan")
+    ssim_after: float = float("nan")
+    displacement_px_mean: float = 0.0
+    confidence: float = 0.0
+    elapsed_ms: float = 0.0
+
+    def as_row(self) -> dict[str, float]:
+        """The figures by name, in the order of the columns of a metrics table."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One registered frame.
+
+    Attributes
+    ----------
+    image
+        (H, W) forward lines and registered backward lines merged; dtype and units of the input.
+    rendered
+        (n_b, W) float32, the backward lines re-rendered in the appearance of the forward pass; None if only
+        `warped` was asked for.
+    warped
+        (n_b, W) float32, the backward lines moved only: measured intensities kept.
+    displacement_px
+        (n_b, W) float32, ``registered(x) = backward(x - displacement(x))``, px along the fast axis.
+    metrics
+        See `RegistrationMetrics`.
+    accepted
+        False: the frame was passed through, with the last trusted displacement or unchanged.
+    reason
+        Why it was not accepted, one line; empty if it was.
+    """
+
+    image: Pixels
+    rendered: Pixels | None
+    warped: Pixels
+    displacement_px: Pixels
+    metrics: RegistrationMetrics
+    accepted: bool
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""SAS-Net: scene encoder, appearance encoder, renderer, and the weights that ship."""

@@ -1,0 +1,295 @@
+"""Geometry of a bidirectional raster scan: how a raw frame divides into passes, and how lines are moved.
+
+Sign convention, defined here and used everywhere: ``registered(x) = backward(x - displacement(x))``,
+in px along the fast axis. A positive displacement moves backward content to the right.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Array = np.ndarray[Any, Any] | Tensor
+else:
+    Array = Any
+
+LineAxis = Literal["rows", "columns"]
+Pass = Literal["forward", "backward"]
+SlowAxis = Literal["continuous", "stepped", "interleaved"]
+Kernel = Literal["linear", "cubic", "lanczos"]
+
+
+@dataclass(frozen=True)
+class ScanGeometry:
+    """How the lines of a raw frame were recorded.
+
+    Parameters
+    ----------
+    line_axis
+        "rows": each row of the frame is one scan line (axis 0 slow, axis 1 fast); "columns": the transpose.
+    first
+        The pass that line 0 belongs to.
+    backward_mirrored
+        True if backward lines are stored in time order, right to left, and must be flipped.
+    line_offset
+        Known constant displacement of the backward lines, px along the fast axis, where the search for the
+        displacement starts. Leave 0 unless the scanner's nominal lag is beyond the search range. `split` and
+        `merge` do not move anything.
+    crop
+        Turnaround px dropped from the (start, end) of each line, counted in the frame as stored after un-mirroring.
+    slow_axis
+        Where the backward lines lie along the slow axis. "continuous": the beam zig-zags, a backward line runs from
+        one forward neighbour to the other. "stepped": both passes of a pair are at the same place. "interleaved":
+        the slow axis steps after every line, a backward line lies midway between its forward neighbours.
+    """
+
+    line_axis: LineAxis = "rows"
+    first: Pass = "forward"
+    backward_mirrored: bool = False
+    line_offset: int = 0
+    crop: tuple[int, int] = (0, 0)
+    slow_axis: SlowAxis = "continuous"
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("line_axis", LineAxis), ("first", Pass), ("slow_axis", SlowAxis)):
+            value, allowed = getattr(self, name), get_args(kinds)
+            if value not in allowed:
+                raise InputError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
+        if not isinstance(self.line_offset, int):
+            raise InputError(f"line_offset is {self.line_offset!r}; expected whole px")
+        crop = tuple(self.crop)
+        if len(crop) != 2 or any(not isinstance(n, int) or n < 0 for n in crop):
+            raise InputError(f"crop is {self.crop!r}; expected two whole numbers of px, 0 or more: (start, end)")
+        object.__setattr__(self, "crop", crop)
+
+    def frame_shape(self, raw_shape: tuple[int, ...]) -> tuple[int, int]:
+        """(H, W) of the frame that `merge` returns for a raw frame of this shape."""
+        height, width = raw_shape[-2:]
+        dropped = sum(self.crop)
+        return (height, width - dropped) if self.line_axis == "rows" else (height - dropped, width)
+
+
+def split(raw: Array, geometry: ScanGeometry) -> tuple[Array, Array]:
+    """Divide raw frames into their forward and backward passes.
+
+    Parameters
+    ----------
+    raw
+        (..., H, W), NumPy or torch, any dtype.
+
+    Returns
+    -------
+    forward, backward
+        (..., n_f, W) and (..., n_b, W), lines as rows and both left to right. Views of `raw`, except that torch
+        copies mirrored lines. With an odd number of lines the first pass has one more.
+
+    Raises
+    ------
+    InputError
+        If `raw` has fewer than two axes or the crop leaves nothing of a line.
+    """
+    if raw.ndim < 2:
+        raise InputError(f"a frame of shape {tuple(raw.shape)} came; expected (..., H, W)")
+    lines = _lines_as_rows(raw, geometry)
+    start, end = geometry.crop
+    width = lines.shape[-1]
+    if width - start - end < 1:
+        raise InputError(f"crop {geometry.crop} leaves nothing of lines {width} px long; use a smaller crop")
+    first, second = lines[..., 0::2, :], lines[..., 1::2, :]
+    forward, backward = (first, second) if geometry.first == "forward" else (second, first)
+    if geometry.backward_mirrored:
+        backward = _mirrored(backward)
+    return forward[..., start : width - end], backward[..., start : width - end]
+
+
+def merge(forward: Array, backward: Array, geometry: ScanGeometry) -> Array:
+    """Interleave passes into frames: the exact inverse of `split`, except that cropped px do not come back.
+
+    Parameters
+    ----------
+    forward, backward
+        (..., n_f, W) and (..., n_b, W) of one dtype and library.
+
+    Returns
+    -------
+    (..., H, W), a new array.
+
+    Raises
+    ------
+    InputError
+        If the numbers of lines cannot come from one frame, or the other axes differ.
+    """
+    n_forward, n_backward = forward.shape[-2], backward.shape[-2]
+    first, second = (forward, backward) if geometry.first == "forward" else (backward, forward)
+    same = forward.shape[:-2] == backward.shape[:-2] and forward.shape[-1] == backward.shape[-1]
+    if not same or first.shape[-2] - second.shape[-2] not in (0, 1):
+        raise InputError(
+            f"passes of shapes {tuple(forward.shape)} and {tuple(backward.shape)} do not interleave; expected equal "
+            f"shapes, or one line more in the {geometry.first} pass"
+        )
+    if geometry.backward_mirrored:
+        backward = _mirrored(backward)
+        first, second = (forward, backward) if geometry.first == "forward" else (backward, forward)
+    shape = (*forward.shape[:-2], n_forward + n_backward, forward.shape[-1])
+    lines: Any = np.empty(shape, forward.dtype) if isinstance(forward, np.ndarray) else forward.new_empty(shape)
+    lines[..., 0::2, :] = first
+    lines[..., 1::2, :] = second
+    return _lines_as_rows(lines, geometry)
+
+
+def forward_at_backward_lines(forward: Array, n_backward: int, geometry: ScanGeometry) -> Array:
+    """Forward pass resampled to the slow-axis positions of the backward lines.
+
+    With a zig-zagging beam, backward line i meets forward line i at the right end and its other forward neighbour
+    at the left end, so the weights of the two neighbours run linearly along the line.
+
+    Parameters
+    ----------
+    forward
+        (..., n_f, W), a floating type.
+    n_backward
+        Number of backward lines n_b; n_f - 1, n_f or n_f + 1.
+
+    Returns
+    -------
+    (..., n_b, W); at the edges of the frame the one neighbour that exists.
+    """
+    earlier, later = forward_neighbours(forward, n_backward, geometry)
+    weight = earlier_weight(forward.shape[-1], geometry)
+    if geometry.slow_axis == "stepped":
+        return earlier
+    if isinstance(forward, np.ndarray):
+        ramp: Any = weight.astype(forward.dtype)
+    else:
+        import torch
+
+        ramp = torch.as_tensor(weight, dtype=forward.dtype, device=forward.device)
+    return later + ramp * (earlier - later)
+
+
+def forward_neighbours(forward: Array, n_backward: int, geometry: ScanGeometry) -> tuple[Array, Array]:
+    """The two forward lines beside each backward line, (..., n_b, W) each; the same line twice if "stepped"."""
+    last = forward.shape[-2] - 1
+    index = np.arange(n_backward)
+    if geometry.slow_axis == "stepped":
+        earlier = later = index
+    elif geometry.first == "forward":
+        earlier, later = index, index + 1
+    else:
+        earlier, later = index - 1, index
+    return _take_lines(forward, earlier.clip(0, last)), _take_lines(forward, later.clip(0, last))
+
+
+def earlier_weight(width: int, geometry: ScanGeometry) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(W,) weight of the earlier of the two forward neighbours of a backward line; the later one has the rest."""
+    if geometry.slow_axis == "continuous":
+        return np.linspace(0.0, 1.0, width) if width > 1 else np.full(1, 0.5)
+    return np.full(width, 1.0 if geometry.slow_axis == "stepped" else 0.5)
+
+
+def move_lines(lines: Array, displacement_px: Array, kernel: Kernel = "lanczos") -> Array:
+    """Resample lines along the fast axis: ``moved(x) = lines(x - displacement(x))``.
+
+    Parameters
+    ----------
+    lines
+        (..., n, W), floating; NumPy or torch. Beyond its ends a line goes on with its end value.
+    displacement_px
+        Broadcastable to the shape of `lines`, same library; px, positive moves content to the right.
+    kernel
+        "linear"; "cubic": Keys 1981, a = -1/2, 4 points; "lanczos": windowed sinc, 6 points, weights normalized to
+        sum 1 so that a constant line stays constant.
+
+    Returns
+    -------
+    Same shape and dtype as `lines`. In torch, differentiable in both arguments.
+    """
+    if kernel not in get_args(Kernel):
+        raise InputError(f"kernel is {kernel!r}; expected one of {', '.join(get_args(Kernel))}")
+    if not isinstance(lines, np.ndarray):
+        return _move_lines_torch(lines, displacement_px, kernel)  # type: ignore[arg-type]
+    width = lines.shape[-1]
+    position = np.arange(width, dtype=np.float64) - np.asarray(displacement_px, dtype=np.float64)
+    position = np.broadcast_to(position.clip(0, width - 1), lines.shape)
+    left = np.floor(position)
+    first, weights = _kernel_weights(position - left, kernel)
+    left = left.astype(np.intp) + first
+    moved = np.zeros(lines.shape, np.float64)
+    for k, weight in enumerate(weights):
+        moved += weight * np.take_along_axis(lines, (left + k).clip(0, width - 1), axis=-1)
+    return moved.astype(lines.dtype)
+
+
+def _move_lines_torch(lines: Tensor, displacement_px: Tensor, kernel: Kernel) -> Tensor:
+    import torch
+
+    width = lines.shape[-1]
+    grid = torch.arange(width, dtype=lines.dtype, device=lines.device)
+    position = (grid - displacement_px).clip(0, width - 1).expand(lines.shape)
+    left = position.detach().floor()
+    first, weights = _kernel_weights(position - left, kernel)
+    # Padding once instead of clipping every index: 2 taps beyond each end are enough for all kernels.
+    padded = torch.cat(
+        [lines[..., :1].expand(*lines.shape[:-1], 2), lines, lines[..., -1:].expand(*lines.shape[:-1], 3)], -1
+    )
+    index = left.long() + (first + 2)
+    moved = weights[0] * padded.gather(-1, index)
+    for k, weight in enumerate(weights[1:], 1):
+        moved = moved + weight * padded.gather(-1, index + k)
+    return moved
+
+
+def _kernel_weights(t: Any, kernel: Kernel) -> tuple[int, list[Any]]:
+    """Offset of the first point from the left neighbour, and the weight of each point, for fractions t in [0, 1)."""
+    if kernel == "linear":
+        return 0, [1 - t, t]
+    if kernel == "cubic":
+        return -1, [
+            t * (t * (1 - 0.5 * t) - 0.5),
+            1 + t * t * (1.5 * t - 2.5),
+            t * (0.5 + t * (2 - 1.5 * t)),
+            t * t * (0.5 * t - 0.5),
+        ]
+    # sin(pi (t - k)) alternates in sign with k, so two more trigonometric evaluations serve all six points.
+    if isinstance(t, np.ndarray):
+        sine, third_sine, third_cosine = np.sin(np.pi * t), np.sin(np.pi / 3 * t), np.cos(np.pi / 3 * t)
+    else:
+        sine, third_sine, third_cosine = (math.pi * t).sin(), (math.pi / 3 * t).sin(), (math.pi / 3 * t).cos()
+    weights = []
+    for k in range(-2, 4):
+        distance = t - k
+        near = abs(distance) < 1e-4
+        window = third_sine * math.cos(math.pi * k / 3) - third_cosine * math.sin(math.pi * k / 3)
+        value = (-1) ** k * sine * window / (distance * distance + near)
+        weights.append(value * ~near + near * (math.pi**2 / 3))
+    total = sum(weights)
+    return -2, [weight / total for weight in weights]
+
+
+def _lines_as_rows(frames: Array, geometry: ScanGeometry) -> Array:
+    if geometry.line_axis == "rows":
+        return frames
+    return np.swapaxes(frames, -1, -2) if isinstance(frames, np.ndarray) else frames.transpose(-1, -2)
+
+
+def _mirrored(lines: Array) -> Array:
+    return lines[..., ::-1] if isinstance(lines, np.ndarray) else lines.flip(-1)
+
+
+def _take_lines(lines: Array, index: np.ndarray[Any, Any]) -> Array:
+    """Lines by index, as a view where the index is a plain run."""
+    if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+        return lines[..., int(index[0]) : int(index[0]) + len(index), :]
+    if isinstance(lines, np.ndarray):
+        return lines[..., index, :]
+    import torch
+
+    return lines.index_select(-2, torch.as_tensor(index, device=lines.device))

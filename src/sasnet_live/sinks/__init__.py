@@ -1,0 +1,1 @@
+"""Where registered frames go."""

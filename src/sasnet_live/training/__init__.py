@@ -1,0 +1,1 @@
+"""Training of SAS-Net, on the simulator and on recordings without truth."""
