@@ -90,6 +90,8 @@ class Registration:
         False: the frame was passed through, with the last trusted displacement or unchanged.
     reason
         Why it was not accepted, one line; empty if it was.
+    warped_image
+        (H, W) as `image`, with `warped` lines; only where both outputs were asked for (`image` is then rendered).
     """
 
     image: Pixels
@@ -99,3 +101,4 @@ class Registration:
     metrics: RegistrationMetrics
     accepted: bool
     reason: str = ""
+    warped_image: Pixels | None = None
