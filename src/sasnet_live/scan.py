@@ -172,12 +172,15 @@ def forward_at_backward_lines(forward: Array, n_backward: int, geometry: ScanGeo
         import torch
 
         ramp = torch.as_tensor(weight, dtype=forward.dtype, device=forward.device)
-    return later + ramp * (earlier - later)
+    between: Array = later + ramp * (earlier - later)
+    return between
 
 
 def forward_neighbours(forward: Array, n_backward: int, geometry: ScanGeometry) -> tuple[Array, Array]:
     """The two forward lines beside each backward line, (..., n_b, W) each; the same line twice if "stepped"."""
     last = forward.shape[-2] - 1
+    if last < 0 < n_backward:
+        raise InputError(f"a forward pass without lines came for {n_backward} backward lines; expected one or more")
     index = np.arange(n_backward)
     if geometry.slow_axis == "stepped":
         earlier = later = index
@@ -189,9 +192,14 @@ def forward_neighbours(forward: Array, n_backward: int, geometry: ScanGeometry) 
 
 
 def earlier_weight(width: int, geometry: ScanGeometry) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(W,) weight of the earlier of the two forward neighbours of a backward line; the later one has the rest."""
+    """(W,) weight of the earlier of the two forward neighbours of a backward line; the later one has the rest.
+
+    `width` is that of the passes; the beam turns round at the ends of the uncropped line.
+    """
     if geometry.slow_axis == "continuous":
-        return np.linspace(0.0, 1.0, width) if width > 1 else np.full(1, 0.5)
+        start, end = geometry.crop
+        whole = start + width + end
+        return np.linspace(0.0, 1.0, whole)[start : start + width] if whole > 1 else np.full(1, 0.5)
     return np.full(width, 1.0 if geometry.slow_axis == "stepped" else 0.5)
 
 
@@ -232,7 +240,10 @@ def _move_lines_torch(lines: Tensor, displacement_px: Tensor, kernel: Kernel) ->
     import torch
 
     width = lines.shape[-1]
-    grid = torch.arange(width, dtype=lines.dtype, device=lines.device)
+    # Half precision cannot hold a sub-pixel position on a line of hundreds of px.
+    dtype = torch.promote_types(lines.dtype, torch.float32)
+    grid = torch.arange(width, dtype=dtype, device=lines.device)
+    displacement_px = torch.as_tensor(displacement_px, dtype=dtype, device=lines.device)
     position = (grid - displacement_px).clip(0, width - 1).expand(lines.shape)
     left = position.detach().floor()
     first, weights = _kernel_weights(position - left, kernel)
@@ -241,10 +252,10 @@ def _move_lines_torch(lines: Tensor, displacement_px: Tensor, kernel: Kernel) ->
         [lines[..., :1].expand(*lines.shape[:-1], 2), lines, lines[..., -1:].expand(*lines.shape[:-1], 3)], -1
     )
     index = left.long() + (first + 2)
-    moved = weights[0] * padded.gather(-1, index)
+    moved: Tensor = weights[0] * padded.gather(-1, index)
     for k, weight in enumerate(weights[1:], 1):
         moved = moved + weight * padded.gather(-1, index + k)
-    return moved
+    return moved.to(lines.dtype)
 
 
 def _kernel_weights(t: Any, kernel: Kernel) -> tuple[int, list[Any]]:
@@ -281,7 +292,13 @@ def _lines_as_rows(frames: Array, geometry: ScanGeometry) -> Array:
 
 
 def _mirrored(lines: Array) -> Array:
-    return lines[..., ::-1] if isinstance(lines, np.ndarray) else lines.flip(-1)
+    if isinstance(lines, np.ndarray):
+        return lines[..., ::-1]
+    import torch
+
+    # torch does not flip the wider unsigned types on every device, but it does the signed ones of the same bits.
+    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}.get(lines.dtype)
+    return lines.flip(-1) if signed is None else lines.view(signed).flip(-1).view(lines.dtype)
 
 
 def _take_lines(lines: Array, index: np.ndarray[Any, Any]) -> Array:
