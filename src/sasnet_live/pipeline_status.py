@@ -1,0 +1,109 @@
+"""Where a live pipeline stands, and how its streams went: frozen results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .sinks.protocol import SinkReport
+from .stream import EndReason, StreamInfo
+
+State = Literal["created", "warming up", "running", "failed", "draining", "closed"]
+
+
+class PipelineError(RuntimeError):
+    """Frames were not written, though no part of the pipeline raised an exception."""
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """A snapshot of the pipeline.
+
+    ``received == processed + dropped + waiting + in_process`` at all times: these are of one instant.
+
+    Attributes
+    ----------
+    state
+        See `LivePipeline`.
+    received, processed, dropped, waiting, in_process, spilled, spilled_total, held_back_s
+        See `sasnet_live.frame_queue.QueueCounts`.
+    registered, unregistered
+        Those of the processed frames that were registered, and those that were passed on as they came (not accepted by
+        the registrar, or raw after a failure).
+    missing
+        Frames that sources announced but never delivered.
+    fps
+        Frames processed per second, over the last two seconds.
+    latency_p50_ms, latency_p99_ms
+        From the source having a frame to its registration being handed out, over the last 1000 frames; NaN before.
+    error
+        First exception, in words; empty if there was none.
+    """
+
+    state: State = "created"
+    received: int = 0
+    processed: int = 0
+    dropped: int = 0
+    waiting: int = 0
+    in_process: int = 0
+    spilled: int = 0
+    spilled_total: int = 0
+    held_back_s: float = 0.0
+    registered: int = 0
+    unregistered: int = 0
+    missing: int = 0
+    fps: float = 0.0
+    latency_p50_ms: float = float("nan")
+    latency_p99_ms: float = float("nan")
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """How one stream went.
+
+    Attributes
+    ----------
+    stream
+        As announced.
+    reason
+        How the source says it ended.
+    received, processed, registered
+        Frames of this stream.
+    missing
+        Frames that the source announced but never delivered.
+    sinks
+        What each sink wrote of it.
+    """
+
+    stream: StreamInfo
+    reason: EndReason
+    received: int
+    processed: int
+    registered: int
+    missing: int
+    sinks: tuple[SinkReport, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every announced frame came, was processed, and is in every sink."""
+        return not self.missing and self.received == self.processed and all(sink.complete for sink in self.sinks)
+
+    def problems(self) -> list[str]:
+        """What is not as it should be, one line each."""
+        lines = []
+        if self.missing:
+            announced = f" of {self.stream.expected}" if self.stream.expected else ""
+            lines.append(f"{self.missing}{announced} frames never came from {self.stream.source or 'the source'}")
+        if self.received != self.processed:
+            lines.append(f"{self.received - self.processed} of {self.received} frames were dropped")
+        for sink in self.sinks:
+            if not sink.complete:
+                there = "" if sink.verified is None else f"{sink.verified} of {self.processed} frames written"
+                lines.append(f"{sink.sink}: " + "; ".join(filter(None, [there, sink.problem])))
+        return lines
+
+
+def in_words(error: BaseException) -> str:
+    """An exception as one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,160 @@
+"""A ring on disk that holds frames which a queue in memory has no room for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .frame import Frame, Pixels
+
+_NO_PIXELS: Pixels = np.empty(0, np.uint8)
+
+
+@dataclass
+class _Slot:
+    """One frame in the file. `frame` holds everything but its pixels, unless writing them failed."""
+
+    frame: Frame
+    offset: int
+    n_bytes: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    ready: bool = False
+
+
+class SpillRing:
+    """First in, first out, in one temporary file of bounded size that vanishes with the process.
+
+    Only the pixels go to disk. Bookkeeping (`reserve`, `head`, `release`) and transfers (`write`, `read`) are apart, so
+    that a queue keeps its lock for the first and lets go of it for the second: a disk that stalls holds up nobody but
+    the thread that writes. One thread reads; any number write.
+
+    Parameters
+    ----------
+    limit_bytes
+        Most that the file may grow to. Half of the free space is the bound if that is less.
+    folder
+        Where the file goes; the system's temporary folder by default. Choose a disk, where that one is kept in memory.
+    """
+
+    def __init__(self, limit_bytes: int, folder: str | Path | None = None) -> None:
+        self._limit_wanted = limit_bytes
+        self._folder = Path(folder) if folder is not None else Path(tempfile.gettempdir())
+        self._limit: int | None = None
+        self._file: int | None = None
+        self._slots: deque[_Slot] = deque()
+        self._write_offset = 0
+        self._refused: str = ""
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def limit_bytes(self) -> int:
+        """Bound on the size of the file; measured when the first frame is spilled."""
+        return self._limit if self._limit is not None else self._limit_wanted
+
+    @property
+    def problem(self) -> str:
+        """Why the disk took no more, empty if it did."""
+        return self._refused
+
+    def reserve(self, frame: Frame) -> _Slot | None:
+        """A place at the end of the ring, None if there is no room. Call under the queue's lock."""
+        if self._refused and self._slots:
+            return None
+        self._refused = ""
+        try:
+            self._open()
+        except OSError as error:
+            self._refused = str(error)
+            return None
+        offset = self._place_for(frame.data.nbytes)
+        if offset is None:
+            return None
+        slot = _Slot(replace(frame, data=_NO_PIXELS), offset, frame.data.nbytes, frame.data.shape, frame.data.dtype)
+        self._slots.append(slot)
+        self._write_offset = offset + slot.n_bytes
+        return slot
+
+    def write(self, slot: _Slot, frame: Frame) -> None:
+        """Write the pixels; a disk that fails leaves the frame in memory and closes the ring until it is empty."""
+        assert self._file is not None
+        try:
+            view, done = memoryview(frame.data.tobytes()), 0
+            while done < slot.n_bytes:
+                done += os.pwrite(self._file, view[done:], slot.offset + done)
+        except OSError as error:
+            slot.frame = frame
+            self._refused = f"{self._folder}: {error}"
+
+    def head(self) -> _Slot | None:
+        """The oldest frame, None while it is not there or still being written. Call under the queue's lock."""
+        return self._slots[0] if self._slots and self._slots[0].ready else None
+
+    def read(self, slot: _Slot) -> Frame:
+        """The frame of a slot; the slot stays taken until `release`."""
+        if slot.frame.data is not _NO_PIXELS:
+            return slot.frame
+        assert self._file is not None
+        pixels = bytearray(slot.n_bytes)
+        view, done = memoryview(pixels), 0
+        while done < slot.n_bytes:
+            n = os.preadv(self._file, [view[done:]], slot.offset + done)
+            if n == 0:
+                raise OSError(f"the spill file in {self._folder} is shorter than what was written to it")
+            done += n
+        return replace(slot.frame, data=np.frombuffer(pixels, slot.dtype).reshape(slot.shape))
+
+    def release(self) -> None:
+        """Forget the oldest frame. Call under the queue's lock."""
+        if self._slots:
+            self._slots.popleft()
+        if not self._slots:
+            self._write_offset = 0
+            if self._file is not None:
+                os.ftruncate(self._file, 0)
+
+    def forget(self, *, keep_oldest: bool) -> None:
+        """Forget all frames, or all but the one that is being read. Call under the queue's lock."""
+        oldest = self._slots[0] if self._slots and keep_oldest else None
+        self._slots.clear()
+        if oldest is not None:
+            self._slots.append(oldest)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._slots.clear()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> None:
+        if self._file is not None:
+            return
+        self._limit = min(self._limit_wanted, shutil.disk_usage(self._folder).free // 2)
+        descriptor, path = tempfile.mkstemp(prefix="sasnet-live-spill-", dir=self._folder)
+        # The space comes back even if the process is killed. Where an open file cannot be unlinked it stays until the
+        # temporary folder is cleaned.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        self._file = descriptor
+
+    def _place_for(self, n_bytes: int) -> int | None:
+        """Offset of `n_bytes` free bytes in a row, None if there are none."""
+        if not self._slots:
+            return 0 if n_bytes <= self.limit_bytes else None
+        oldest = self._slots[0].offset
+        if self._write_offset > oldest:
+            if self._write_offset + n_bytes <= self.limit_bytes:
+                return self._write_offset
+            return 0 if n_bytes < oldest else None
+        return self._write_offset if self._write_offset + n_bytes < oldest else None

@@ -1,0 +1,701 @@
+"""The pipeline's promises: every frame is accounted for, in order, whatever fails."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.frame_queue import FrameQueue
+from sasnet_live.pipeline import LivePipeline, PipelineError, PipelineStatus, StreamReport
+from sasnet_live.sinks.protocol import SinkReport, part_path
+from sasnet_live.spill import SpillRing
+from sasnet_live.stream import StreamInfo
+
+SHAPE = (16, 12)
+
+
+def numbered(number: int, shape: tuple[int, int] = SHAPE) -> Frame:
+    return Frame(np.full(shape, number, np.uint16), index={"t": number}, sequence_number=number)
+
+
+def registered(frame: Frame) -> Registration:
+    lines = frame.data[1::2].astype(np.float32)
+    return Registration(frame.data, None, lines, np.zeros_like(lines), RegistrationMetrics(confidence=1.0), True)
+
+
+class Memory:
+    """A sink that keeps what it is given."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self.streams: list[StreamInfo] = []
+        self.numbers: list[int] = []
+        self.accepted: list[bool] = []
+        self.pixels: list[int] = []
+        self.flushes = 0
+        self.closes = 0
+        self.threads: set[str] = set()
+        self._given = 0
+
+    def open(self, stream: StreamInfo) -> None:
+        self.streams.append(stream)
+        self._given = 0
+
+    def write(self, frame: Frame, registration: Registration) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.numbers.append(frame.sequence_number)
+        self.pixels.append(int(frame.data.flat[0]))
+        self.accepted.append(registration.accepted)
+        self._given += 1
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+    def close(self) -> SinkReport:
+        self.closes += 1
+        return SinkReport(self.name, 0, verified=self._given)
+
+
+def balanced(status: PipelineStatus) -> bool:
+    return status.received == status.processed + status.dropped + status.waiting + status.in_process
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    until = time.perf_counter() + timeout_s
+    while not condition():
+        assert time.perf_counter() < until, "the condition did not come true in time"
+        time.sleep(0.001)
+
+
+class Gate:
+    """A process function that waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+
+    def __call__(self, frame: Frame) -> Registration:
+        assert self.open.wait(20)
+        return registered(frame)
+
+
+# ---------------------------------------------------------------- the normal run
+
+
+def test_every_frame_comes_out_once_in_order_on_the_named_thread() -> None:
+    sink, seen = Memory(), []
+    pipeline = LivePipeline(registered, [sink], policy="all", name="the worker")
+    pipeline.registered.connect(lambda frame, registration: seen.append(frame.sequence_number))
+    with pipeline:
+        for number in range(200):
+            assert pipeline.put(numbered(number))
+    assert sink.numbers == seen == list(range(200))
+    assert sink.threads == {"the worker"}
+    status = pipeline.status()
+    assert (status.received, status.processed, status.dropped, status.waiting) == (200, 200, 0, 0)
+    assert status.registered == 200
+    assert status.state == "closed"
+    assert status.latency_p50_ms <= status.latency_p99_ms
+
+
+def test_latest_drops_the_oldest_waiting_frames_and_counts_them() -> None:
+    gate, sink = Gate(), Memory()
+    pipeline = LivePipeline(gate, [sink], policy="latest", capacity=2).start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: pipeline.status().in_process == 1)
+    for number in range(1, 10):
+        assert pipeline.put(numbered(number))
+    status = pipeline.status()
+    assert (status.received, status.dropped, status.waiting, status.in_process) == (10, 7, 2, 1)
+    gate.open.set()
+    pipeline.close()
+    assert sink.numbers == [0, 8, 9]
+
+
+def test_all_holds_the_producer_back_until_there_is_room() -> None:
+    gate, sink = Gate(), Memory()
+    pipeline = LivePipeline(gate, [sink], policy="all", capacity=3).start()
+    producer = threading.Thread(target=lambda: [pipeline.put(numbered(n)) for n in range(12)])
+    producer.start()
+    wait_for(lambda: pipeline.status().waiting == 3)
+    assert producer.is_alive()
+    assert pipeline.status().spilled_total == 0
+    gate.open.set()
+    producer.join(10)
+    pipeline.close()
+    assert sink.numbers == list(range(12))
+    assert pipeline.status().held_back_s > 0
+
+
+def test_a_producer_that_must_not_wait_goes_by_way_of_the_disk_and_keeps_the_order() -> None:
+    gate, sink = Gate(), Memory()
+    pipeline = LivePipeline(gate, [sink], policy="all", capacity=4).start()
+    for number in range(100):
+        assert pipeline.put(numbered(number), wait=False)
+    status = pipeline.status()
+    assert status.held_back_s == 0
+    assert status.spilled >= 95
+    assert balanced(status)
+    gate.open.set()
+    for number in range(100, 150):
+        pipeline.put(numbered(number), wait=number % 2 == 0)
+    pipeline.close()
+    assert sink.numbers == list(range(150))
+    assert sink.pixels == list(range(150))
+    assert pipeline.status().spilled == 0
+
+
+def test_warm_up_happens_before_the_first_frame() -> None:
+    order: list[str] = []
+    stream = StreamInfo(SHAPE, np.dtype(np.uint16))
+    pipeline = LivePipeline(
+        lambda frame: order.append("frame") or registered(frame),  # type: ignore[func-returns-value]
+        [Memory()],
+        policy="all",
+        prepare=lambda info: order.append(f"prepare {info.shape}"),
+    )
+    pipeline.start(stream)
+    assert pipeline.wait_until_ready(10)
+    assert order == [f"prepare {SHAPE}"]
+    pipeline.begin_stream(stream)
+    pipeline.put(numbered(0))
+    pipeline.close()
+    assert order == [f"prepare {SHAPE}", "frame"]
+
+
+def test_frames_that_come_during_the_warm_up_wait() -> None:
+    ready, sink = threading.Event(), Memory()
+    pipeline = LivePipeline(registered, [sink], policy="all", prepare=lambda info: ready.wait(10))
+    pipeline.start(StreamInfo(SHAPE, np.dtype(np.uint16)))
+    pipeline.put(numbered(0))
+    assert pipeline.status().state == "warming up"
+    assert pipeline.status().waiting == 1
+    ready.set()
+    pipeline.close()
+    assert sink.numbers == [0]
+
+
+def test_streams_follow_one_another_each_with_its_own_sinks_and_report() -> None:
+    sink, reports = Memory(), []
+    pipeline = LivePipeline(registered, [sink], policy="all").start()
+    pipeline.stream_ended.connect(reports.append)
+    for expected, came in ((3, 3), (5, 2), (4, 0)):
+        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), expected=expected, source="the camera"))
+        for number in range(came):
+            pipeline.put(numbered(number))
+        pipeline.end_stream("completed")
+    wait_for(lambda: len(reports) == 3)
+    assert [(r.received, r.processed, r.missing) for r in reports] == [(3, 3, 0), (2, 2, 3), (0, 0, 4)]
+    assert [r.complete for r in reports] == [True, False, False]
+    assert reports[1].problems() == ["3 of 5 frames never came from the camera"]
+    assert pipeline.status().missing == 7
+    assert sink.closes == 2, "a stream without frames opens no files"
+    pipeline.close()
+
+
+def test_a_stream_is_closed_while_the_pipeline_is_idle() -> None:
+    sink = Memory()
+    pipeline = LivePipeline(registered, [sink], policy="all").start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: pipeline.status().processed == 1)
+    pipeline.end_stream()
+    wait_for(lambda: sink.closes == 1)
+    pipeline.close()
+
+
+def test_a_change_of_frame_size_begins_a_new_stream() -> None:
+    sink = Memory()
+    with LivePipeline(registered, [sink], policy="all") as pipeline:
+        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), pixel_size_um=1.5))
+        pipeline.put(numbered(0))
+        pipeline.put(numbered(1, (8, 6)))
+        pipeline.put(numbered(2, (8, 6)))
+    assert [stream.shape for stream in sink.streams] == [SHAPE, (8, 6)]
+    assert [stream.pixel_size_um for stream in sink.streams] == [1.5, 1.5]
+    assert sink.numbers == [0, 1, 2]
+
+
+def test_sinks_are_flushed_while_no_frames_come() -> None:
+    sink = Memory()
+    pipeline = LivePipeline(registered, [sink], policy="all", flush_every_s=0.01).start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: sink.flushes >= 2)
+    pipeline.close()
+
+
+# ---------------------------------------------------------------- faults
+
+
+def test_the_first_exception_is_kept_and_no_raw_frame_is_lost() -> None:
+    def fails_on_third(frame: Frame) -> Registration:
+        if frame.sequence_number == 3:
+            raise RuntimeError("out of memory")
+        return registered(frame)
+
+    sink, failures = Memory(), []
+    pipeline = LivePipeline(fails_on_third, [sink], policy="all").start()
+    pipeline.failed.connect(failures.append)
+    for number in range(8):
+        assert pipeline.put(numbered(number))
+    wait_for(lambda: pipeline.status().processed == 8)
+    status = pipeline.status()
+    assert status.state == "failed"
+    assert status.error == "RuntimeError: out of memory"
+    assert (status.registered, status.unregistered) == (3, 5)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        pipeline.raise_if_failed()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        pipeline.close()
+    assert sink.numbers == sink.pixels == list(range(8))
+    assert sink.accepted == [True] * 3 + [False] * 5
+    assert len(failures) == 1
+    assert len(pipeline.close()) == 1, "the exception is raised to the owner once"
+
+
+def test_a_process_that_always_raises_still_records_everything() -> None:
+    def broken(frame: Frame) -> Registration:
+        raise ValueError("wrong shape")
+
+    sink = Memory()
+    pipeline = LivePipeline(broken, [sink], policy="all", capacity=2).start()
+    for number in range(50):
+        pipeline.put(numbered(number), wait=False)
+    with pytest.raises(ValueError, match="wrong shape"):
+        pipeline.close()
+    assert sink.numbers == list(range(50))
+    assert not any(sink.accepted)
+
+
+def test_a_preview_that_fails_takes_no_more_frames_and_says_so() -> None:
+    def broken(frame: Frame) -> Registration:
+        raise ValueError("no")
+
+    pipeline = LivePipeline(broken, policy="latest").start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: pipeline.status().state == "failed")
+    wait_for(lambda: not pipeline.put(numbered(1)))
+    assert balanced(pipeline.status())
+    with pytest.raises(ValueError, match="no"):
+        pipeline.close()
+
+
+class BreaksAt(Memory):
+    """A sink that fails in one of its calls."""
+
+    def __init__(self, call: str, at: int = 0) -> None:
+        super().__init__()
+        self.call, self.at = call, at
+
+    def open(self, stream: StreamInfo) -> None:
+        if self.call == "open":
+            raise PermissionError("read-only folder")
+        super().open(stream)
+
+    def write(self, frame: Frame, registration: Registration) -> None:
+        if self.call == "write" and frame.sequence_number >= self.at:
+            raise OSError(28, "No space left on device")
+        super().write(frame, registration)
+
+    def close(self) -> SinkReport:
+        if self.call == "close":
+            raise OSError("the folder has gone")
+        report = super().close()
+        return SinkReport(report.sink, 0, verified=1) if self.call == "count" else report
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("open", "read-only folder"),
+        ("write", "No space left"),
+        ("close", "the folder has gone"),
+        ("count", "1 of 10 frames written"),
+    ],
+)
+def test_a_sink_that_fails_is_reported_and_the_others_get_every_frame(call: str, message: str) -> None:
+    broken, healthy = BreaksAt(call, at=4), Memory()
+    pipeline = LivePipeline(registered, [broken, healthy], policy="all").start()
+    for number in range(10):
+        pipeline.put(numbered(number))
+    with pytest.raises(OSError, match=message):
+        pipeline.close()
+    assert healthy.numbers == list(range(10))
+    [report] = pipeline.reports
+    assert not report.complete
+    assert message in " ".join(report.problems())
+    assert not report.sinks[0].complete
+    assert report.sinks[1].complete
+
+
+def test_when_no_sink_works_frames_are_refused_and_counted() -> None:
+    pipeline = LivePipeline(registered, [BreaksAt("write", at=2)], policy="all").start()
+    for number in range(10):
+        pipeline.put(numbered(number))
+        wait_for(lambda: pipeline.status().waiting + pipeline.status().in_process == 0)
+    assert not pipeline.put(numbered(10))
+    status = pipeline.status()
+    assert balanced(status)
+    assert status.processed == 3
+    assert status.dropped == 8
+    with pytest.raises(OSError, match="No space left"):
+        pipeline.close()
+    assert "2 of 3 frames written" in " ".join(pipeline.reports[0].problems())
+
+
+def test_a_listener_that_raises_is_an_exception_like_any_other() -> None:
+    def listener(frame: Frame, registration: Registration) -> None:
+        raise KeyError("a layer is gone")
+
+    sink = Memory()
+    pipeline = LivePipeline(registered, [sink], policy="all").start()
+    pipeline.registered.connect(listener)
+    for number in range(4):
+        pipeline.put(numbered(number))
+    with pytest.raises(KeyError, match="a layer is gone"):
+        pipeline.close()
+    assert sink.numbers == [0, 1, 2, 3]
+
+
+def test_a_failed_warm_up_is_raised_to_the_owner() -> None:
+    def prepare(info: StreamInfo) -> None:
+        raise RuntimeError("no such model")
+
+    pipeline = LivePipeline(registered, [Memory()], policy="all", prepare=prepare)
+    pipeline.start(StreamInfo(SHAPE, np.dtype(np.uint16)))
+    assert pipeline.wait_until_ready(10)
+    with pytest.raises(RuntimeError, match="no such model"):
+        pipeline.raise_if_failed()
+    with pytest.raises(RuntimeError, match="no such model"):
+        pipeline.close()
+
+
+# ---------------------------------------------------------------- closing
+
+
+def test_close_drains() -> None:
+    sink = Memory()
+    pipeline = LivePipeline(lambda f: time.sleep(0.002) or registered(f), [sink], policy="all").start()  # type: ignore[func-returns-value]
+    for number in range(60):
+        pipeline.put(numbered(number))
+    reports = pipeline.close()
+    assert sink.numbers == list(range(60))
+    assert reports[0].complete
+
+
+def test_close_says_what_was_not_written_when_its_time_is_up() -> None:
+    gate, sink = Gate(), Memory()
+    pipeline = LivePipeline(gate, [sink], policy="all", capacity=100).start()
+    for number in range(20):
+        pipeline.put(numbered(number))
+    wait_for(lambda: pipeline.status().in_process == 1)
+    threading.Timer(0.3, gate.open.set).start()
+    with pytest.raises(PipelineError, match="19 of 20 frames were dropped"):
+        pipeline.close(timeout_s=0.1)
+    assert sink.numbers == [0]
+    assert balanced(pipeline.status())
+
+
+def test_a_close_under_way_is_cut_short_by_another_thread() -> None:
+    gate = Gate()
+    pipeline = LivePipeline(gate, [Memory()], policy="all").start()
+    for number in range(10):
+        pipeline.put(numbered(number), wait=False)
+    raised: list[BaseException] = []
+
+    def owner() -> None:
+        try:
+            pipeline.close()
+        except BaseException as error:
+            raised.append(error)
+
+    closing = threading.Thread(target=owner)
+    closing.start()
+    wait_for(lambda: pipeline.status().state == "draining")
+    gate.open.set()
+    second: list[BaseException] = []
+    try:
+        pipeline.close(discard=True)
+    except PipelineError as error:
+        second.append(error)
+    closing.join(10)
+    assert not closing.is_alive()
+    assert balanced(pipeline.status())
+    status = pipeline.status()
+    assert status.processed + status.dropped == 10
+    assert (status.dropped == 0) == (not raised + second)
+
+
+def test_close_frees_a_producer_that_is_held_back() -> None:
+    gate = Gate()
+    pipeline = LivePipeline(gate, [Memory()], policy="all", capacity=1).start()
+    answers: list[bool] = []
+    producer = threading.Thread(target=lambda: answers.extend(pipeline.put(numbered(n)) for n in range(5)))
+    producer.start()
+    wait_for(lambda: pipeline.status().waiting == 1)
+    gate.open.set()
+    with pytest.raises(PipelineError, match="dropped"):
+        pipeline.close(discard=True)
+    producer.join(10)
+    assert not producer.is_alive()
+    assert False in answers
+    assert balanced(pipeline.status())
+
+
+def test_a_worker_that_hangs_is_reported_and_does_not_hang_its_owner() -> None:
+    gate = Gate()
+    pipeline = LivePipeline(gate, [Memory()], policy="all").start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: pipeline.status().in_process == 1)
+    with pytest.raises(PipelineError, match="did not return from a frame"):
+        pipeline.close(timeout_s=0.05, stall_s=0.05)
+    gate.open.set()
+
+
+def test_closing_from_the_worker_is_refused() -> None:
+    pipeline = LivePipeline(registered, [Memory()], policy="all").start()
+    pipeline.registered.connect(lambda frame, registration: pipeline.close())
+    pipeline.put(numbered(0))
+    with pytest.raises(InputError, match="worker's thread"):
+        pipeline.close()
+
+
+def test_a_pipeline_that_was_never_started_says_what_it_did_not_write() -> None:
+    pipeline = LivePipeline(registered, [Memory()], policy="all")
+    pipeline.put(numbered(0))
+    with pytest.raises(PipelineError, match="1 of 1 frames were dropped"):
+        pipeline.close()
+
+
+def test_an_error_in_the_with_block_is_not_hidden_by_one_in_closing() -> None:
+    def broken(frame: Frame) -> Registration:
+        raise ValueError("second")
+
+    def block() -> None:
+        with LivePipeline(broken, [Memory()], policy="all") as pipeline:
+            pipeline.put(numbered(0))
+            raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        block()
+
+
+@pytest.mark.parametrize("wrong", [{"policy": "newest"}, {"capacity": -1}])
+def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="expected"):
+        LivePipeline(registered, **wrong)  # type: ignore[arg-type]
+
+
+def test_two_sources_cannot_mix_their_frames() -> None:
+    pipeline = LivePipeline(registered, policy="latest")
+    first, second = object(), object()
+    pipeline.attach(first)
+    pipeline.attach(first)
+    with pytest.raises(InputError, match="already takes frames"):
+        pipeline.attach(second)
+    pipeline.detach(second)
+    pipeline.detach(first)
+    pipeline.attach(second)
+    pipeline.close()
+
+
+# ---------------------------------------------------------------- the invariant, under fire
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    policy=st.sampled_from(["latest", "all"]),
+    capacity=st.integers(1, 5),
+    producers=st.integers(1, 4),
+    count=st.integers(1, 60),
+    wait=st.booleans(),
+    discard=st.booleans(),
+    fail_at=st.one_of(st.none(), st.integers(0, 30)),
+)
+def test_received_is_processed_dropped_waiting_and_in_process_at_all_times(
+    policy: str, capacity: int, producers: int, count: int, wait: bool, discard: bool, fail_at: int | None
+) -> None:
+    def process(frame: Frame) -> Registration:
+        if frame.sequence_number == fail_at:
+            raise RuntimeError("as asked")
+        return registered(frame)
+
+    sink, snapshots, stop = Memory(), [], threading.Event()
+    pipeline = LivePipeline(process, [sink], policy=policy, capacity=capacity).start()  # type: ignore[arg-type]
+
+    def watch() -> None:
+        while not stop.is_set():
+            snapshots.append(pipeline.status())
+
+    threads = [
+        threading.Thread(target=lambda: [pipeline.put(numbered(n), wait=wait) for n in range(count)])
+        for _ in range(producers)
+    ]
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for thread in threads:
+        thread.start()
+    if not discard:
+        for thread in threads:
+            thread.join(20)
+    with contextlib.suppress(RuntimeError):
+        pipeline.close(discard=discard)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    stop.set()
+    watcher.join(20)
+    assert all(balanced(status) for status in snapshots)
+    assert [s.received for s in snapshots] == sorted(s.received for s in snapshots)
+    end = pipeline.status()
+    assert (end.received, end.waiting, end.in_process) == (producers * count, 0, 0)
+    assert end.processed == len(sink.numbers)
+    if policy == "all" and not discard:
+        assert end.dropped == 0, "policy all loses nothing, not even when registration fails"
+
+
+# ---------------------------------------------------------------- the disk ring
+
+
+def test_the_ring_wraps_and_refuses_when_it_is_full(tmp_path: Path) -> None:
+    frame_bytes = numbered(0).data.nbytes
+    ring = SpillRing(3 * frame_bytes, tmp_path)
+    generator = np.random.default_rng(3)
+    inside: list[int] = []
+    refused = 0
+    for number in range(200):
+        slot = ring.reserve(numbered(number))
+        if slot is None:
+            refused += 1
+        else:
+            ring.write(slot, numbered(number))
+            slot.ready = True
+            inside.append(number)
+        assert len(inside) <= 3
+        if inside and generator.random() < 0.5:
+            head = ring.head()
+            assert head is not None
+            frame = ring.read(head)
+            ring.release()
+            expected = inside.pop(0)
+            assert frame.sequence_number == expected
+            np.testing.assert_array_equal(frame.data, numbered(expected).data)
+    assert refused > 0
+    ring.close()
+    assert list(tmp_path.iterdir()) == [], "the file vanishes"
+
+
+def test_a_frame_that_is_larger_than_the_ring_is_refused(tmp_path: Path) -> None:
+    assert SpillRing(10, tmp_path).reserve(numbered(0)) is None
+
+
+def test_when_memory_and_disk_are_full_the_producer_is_held_back_and_nothing_is_lost(tmp_path: Path) -> None:
+    gate, sink = Gate(), Memory()
+    limit = 5 * numbered(0).data.nbytes
+    pipeline = LivePipeline(gate, [sink], "all", capacity=2, spill_bytes=limit, spill_folder=tmp_path).start()
+    producer = threading.Thread(target=lambda: [pipeline.put(numbered(n), wait=False) for n in range(40)])
+    producer.start()
+    wait_for(lambda: pipeline.status().spilled == 5)
+    assert producer.is_alive()
+    gate.open.set()
+    producer.join(10)
+    pipeline.close()
+    assert sink.numbers == sink.pixels == list(range(40))
+
+
+def test_a_spill_folder_that_is_not_there_holds_the_producer_back(tmp_path: Path) -> None:
+    sink = Memory()
+    pipeline = LivePipeline(registered, [sink], "all", capacity=1, spill_folder=tmp_path / "none").start()
+    for number in range(20):
+        pipeline.put(numbered(number), wait=False)
+    pipeline.close()
+    assert sink.numbers == list(range(20))
+
+
+def test_a_disk_that_fails_while_spilling_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    calls = 0
+    write = os.pwrite
+
+    def full_at_third(descriptor: int, data: bytes, offset: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full_at_third)
+    gate, sink = Gate(), Memory()
+    pipeline = LivePipeline(gate, [sink], "all", capacity=1, spill_folder=tmp_path).start()
+    producer = threading.Thread(target=lambda: [pipeline.put(numbered(n), wait=False) for n in range(20)])
+    producer.start()
+    wait_for(lambda: calls >= 3)
+    gate.open.set()
+    producer.join(10)
+    pipeline.close()
+    assert sink.numbers == sink.pixels == list(range(20))
+
+
+# ---------------------------------------------------------------- leaks and names
+
+
+def test_a_hundred_pipelines_leave_no_thread_and_no_file_behind() -> None:
+    import psutil
+
+    process = psutil.Process()
+
+    def once() -> None:
+        with LivePipeline(registered, [Memory()], "all", capacity=1) as pipeline:
+            for number in range(5):
+                pipeline.put(numbered(number), wait=False)
+
+    once()
+    gc.collect()
+    threads, files = threading.active_count(), process.num_fds()
+    for _ in range(100):
+        once()
+    assert threading.active_count() == threads
+    assert process.num_fds() == files
+
+
+def test_the_queue_alone_hands_back_tags_with_their_frames() -> None:
+    queue: FrameQueue[str] = FrameQueue("all", 2)
+    queue.put(numbered(0), "a")
+    queue.put(numbered(1), "b")
+    for tag in "ab":
+        item = queue.get(1)
+        assert item is not None
+        assert item[1] == tag
+        queue.done()
+    assert queue.get(0.01) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "expected"),
+    [
+        ("a.ome.tiff", 1, "a.ome.tiff"),
+        ("a.ome.tiff", 2, "a_002.ome.tiff"),
+        ("run/b.ome.zarr", 12, "run/b_012.ome.zarr"),
+        ("plain", 3, "plain_003"),
+    ],
+)
+def test_parts_of_a_recording_have_names_in_order(path: str, part: int, expected: str) -> None:
+    assert part_path(Path(path), part) == Path(expected)
+
+
+def test_reports_count_frames_that_never_came() -> None:
+    info = StreamInfo(SHAPE, np.dtype(np.uint16), expected=4)
+    report = StreamReport(info, "completed", received=3, processed=3, registered=3, missing=1)
+    assert not report.complete
+    assert report.problems() == ["1 of 4 frames never came from the source"]
