@@ -1,1 +1,53 @@
-"""Bidirectional scans with a known truth: vascular scenes, the scanner that records them, named data sets."""
+"""Bidirectional scans with a known truth: scenes, the scanner that records them, recordings, named data sets.
+
+The names below load on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Scene": "vessels",
+    "vascular_scene": "vessels",
+    "CONTENT_KINDS": "content",
+    "content_scene": "content",
+    "LEVELS": "scanner",
+    "ScannerSettings": "scanner",
+    "SimulatedFrame": "scanner",
+    "random_scanner": "scanner",
+    "scan": "scanner",
+    "SceneBank": "dataset",
+    "training_frame": "dataset",
+}
+
+__all__ = [
+    "CONTENT_KINDS",
+    "LEVELS",
+    "ScannerSettings",
+    "Scene",
+    "SceneBank",
+    "SimulatedFrame",
+    "content_scene",
+    "random_scanner",
+    "scan",
+    "training_frame",
+    "vascular_scene",
+]
+
+if TYPE_CHECKING:
+    from .content import CONTENT_KINDS, content_scene
+    from .dataset import SceneBank, training_frame
+    from .scanner import LEVELS, ScannerSettings, SimulatedFrame, random_scanner, scan
+    from .vessels import Scene, vascular_scene
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
