@@ -1,0 +1,92 @@
+"""How surely a displacement is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..scan import move_lines
+from .refine import SeparableDisplacement, spline_basis
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a displacement, per frame.
+
+    Attributes
+    ----------
+    correlation
+        (B,) of the aligned, filtered passes.
+    significance
+        (B,) how many deviations the correlation stands above that of the same passes at wrong displacements.
+    rival
+        (B,) the best correlation at a wrong displacement, as a part of `correlation`: near 1 on periodic content, where
+        the displacement may be off by a period.
+    deviation_px
+        (B,) expected root-mean-square error of the displacement, from the curvature and the noise of the fit.
+    line_deviation_px
+        (B, n) the part of it that belongs to each line.
+    """
+
+    correlation: Tensor
+    significance: Tensor
+    rival: Tensor
+    deviation_px: Tensor
+    line_deviation_px: Tensor
+
+
+@torch.no_grad()
+def evidence(target: Tensor, backward: Tensor, estimate: SeparableDisplacement, reach_px: int) -> Evidence:
+    """Compare the correlation at the displacement found with those at wrong ones.
+
+    Parameters
+    ----------
+    target, backward
+        (B, n, W) coherence-filtered passes.
+    reach_px
+        Wrong displacements are taken from the found one up to this far either side.
+    """
+    width = target.shape[-1]
+    moved = move_lines(backward, estimate.displacement_px(width), "linear")
+    spectrum = torch.fft.rfft(target, 2 * width).conj() * torch.fft.rfft(moved, 2 * width)
+    correlation = torch.fft.irfft(spectrum.sum(1), 2 * width)
+    shifts = torch.arange(-reach_px, reach_px + 1, device=target.device)
+    # Shifting by s leaves W - |s| px to compare.
+    energy = (target.square().sum((1, 2)) * moved.square().sum((1, 2))).sqrt()[:, None] + 1e-12
+    landscape = correlation[:, shifts % (2 * width)] / energy * (width / (width - shifts.abs()))
+    peak = landscape[:, reach_px]
+    # Px around the peak belong to it: as far as the target is like itself.
+    own = torch.fft.irfft(torch.fft.rfft(target, 2 * width).abs().square().sum(1), 2 * width)
+    own = own[:, : reach_px + 1] / own[:, :1]
+    lobe = (own < 0.2).float().argmax(1).clamp_min(2).masked_fill((own >= 0.2).all(1), reach_px // 2)
+    wrong = shifts.abs()[None] > 2 * lobe[:, None].clamp_max(reach_px // 3)
+    count = wrong.sum(1).clamp_min(1)
+    mean = (landscape * wrong).sum(1) / count
+    spread = (((landscape - mean[:, None]).square() * wrong).sum(1) / count).sqrt()
+    rival = landscape.masked_fill(~wrong, -1).max(1).values
+    return Evidence(
+        correlation=peak,
+        significance=(peak - mean) / (spread + 1e-6),
+        rival=rival / peak.clamp_min(1e-6),
+        deviation_px=_deviation(estimate, width),
+        line_deviation_px=estimate.line_variance.sqrt(),
+    )
+
+
+def confidence(evidence: Evidence) -> Tensor:
+    """(B,) in [0, 1]: the probability, roughly, that the displacement is within half a px on average."""
+    seen = torch.sigmoid(1.2 * (evidence.significance - 9))
+    precise = torch.sigmoid(6 * (0.5 - evidence.deviation_px) / 0.5)
+    unique = torch.sigmoid(25 * (0.85 - evidence.rival))
+    return seen * precise * unique
+
+
+def _deviation(estimate: SeparableDisplacement, width: int) -> Tensor:
+    basis = spline_basis(width, estimate.coefficients.shape[-1], estimate.coefficients.device)
+    information = estimate.information
+    identity = torch.eye(information.shape[-1], dtype=information.dtype, device=information.device)
+    covariance = torch.linalg.inv(information + 1e-3 * identity)
+    profile = (basis @ covariance * basis).sum(-1).mean(-1).clamp_min(0)
+    return (profile + estimate.line_variance.double().mean(-1)).sqrt().float()

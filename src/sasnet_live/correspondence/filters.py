@@ -1,0 +1,111 @@
+"""Filters that make two passes comparable: blurring, local normalization, and the coherence weighting.
+
+All work on (B, n, W) float tensors: B frames, n lines, W px, and are differentiable.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def gaussian_kernel(sigma: float) -> Tensor:
+    """Normalized Gaussian, cut at 3 sigma."""
+    radius = max(1, math.ceil(3 * sigma))
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
+def blur(images: Tensor, along_x: float = 0.0, along_y: float = 0.0) -> Tensor:
+    """Gaussian blur of (B, n, W) with edges replicated; sigmas in px and lines, 0 for none."""
+    for sigma, axis in ((along_x, -1), (along_y, -2)):
+        if sigma > 0:
+            images = _convolved(images, gaussian_kernel(sigma), axis)
+    return images
+
+
+def _convolved(images: Tensor, kernel: Tensor, axis: int) -> Tensor:
+    """Symmetric kernel as a sum of shifted images: for one channel and few taps faster than a convolution."""
+    radius, length = len(kernel) // 2, images.shape[axis]
+    pad = (radius, radius, 0, 0) if axis == -1 else (0, 0, radius, radius)
+    padded = F.pad(images[:, None], pad, mode="replicate")[:, 0]
+    total = padded.narrow(axis, radius, length) * float(kernel[radius])
+    for k in range(1, radius + 1):
+        pair = padded.narrow(axis, radius - k, length) + padded.narrow(axis, radius + k, length)
+        total = total.add(pair, alpha=float(kernel[radius + k]))
+    return total
+
+
+def locally_normalized(images: Tensor, floor: float = 0.15) -> Tensor:
+    """Zero local mean and unit local deviation, over windows of about 32 px by 16 lines.
+
+    The moments are pooled on a coarse grid and interpolated back: the windows need not be exact, and this costs a
+    fiftieth of a convolution. `floor` is the part of the frame's mean variance that is added everywhere, so that
+    empty regions are not blown up to noise of unit deviation.
+    """
+    mean = _local_mean(images)
+    centred = images - mean
+    variance = _local_mean(centred * centred)
+    return centred / (variance + floor * variance.mean((-2, -1), keepdim=True) + 1e-12).sqrt()
+
+
+def _local_mean(images: Tensor) -> Tensor:
+    lines, width = images.shape[-2:]
+    cell = (min(8, lines), min(16, width))
+    pooled = F.avg_pool2d(images[:, None], cell, ceil_mode=True, count_include_pad=False)
+    pooled = F.avg_pool2d(F.pad(pooled, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return F.interpolate(pooled, (lines, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tensor:
+    """Transfer function that weights each spatial frequency by what the two aligned passes share of it.
+
+    The maximum-likelihood weighting of the cross-spectrum for a delay in noise (Hannan & Thomson 1973; Knapp &
+    Carter 1976, eq. 24): with coherence c, ``c^2 / (1 - c^2) / |S|``. Its square root is applied to each pass. Frequencies
+    of noise, or of structure that only one pass shows, get no say; fine structure that is shared gets all of it.
+
+    Parameters
+    ----------
+    first, second
+        (B, n, W) aligned passes.
+    smoothing
+        Bins along each axis of the cells that spectra are averaged over.
+
+    Returns
+    -------
+    (B, n, W // 2 + 1) real and non-negative, for `filtered`.
+    """
+    lines, width = first.shape[-2:]
+    taper = _taper(lines, first)[:, None] * _taper(width, first)
+    a, b = (torch.fft.rfft2(images * taper) for images in (first, second))
+    spectra = torch.cat([a.abs().square(), b.abs().square(), (a * b.conj()).real])
+    # Averaged over cells of bins, then over 3 x 3 cells: what lies between is interpolated.
+    cell = (min(smoothing, lines), min(smoothing, width // 2 + 1))
+    pooled = F.avg_pool2d(spectra[:, None], cell, ceil_mode=True, count_include_pad=False)
+    pooled = F.pad(F.pad(pooled, (0, 0, 1, 1), mode="circular"), (1, 1, 0, 0), mode="replicate")
+    pooled = F.avg_pool2d(pooled, 3, stride=1)
+    spectra = F.interpolate(pooled, spectra.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    power_a, power_b, shared = spectra.chunk(3)
+    geometric = (power_a * power_b).sqrt() + 1e-20
+    coherence = (shared / geometric).clamp(0, 0.98)
+    # A finite average of pure noise is coherent by chance: about 1 / (number of bins averaged).
+    chance = 1 / (9 * smoothing**2)
+    squared = (coherence.square() - chance).clamp_min(0)
+    return (squared / (1 - squared) / geometric).sqrt()
+
+
+def filtered(images: Tensor, transfer: Tensor) -> Tensor:
+    """(B, n, W) images through a real transfer function from `coherence_filter`."""
+    return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+
+
+def unit_deviation(images: Tensor) -> Tensor:
+    """(B, n, W) images scaled to a root-mean-square of 1 each."""
+    return images / (images.square().mean((1, 2), keepdim=True) + 1e-20).sqrt()
+
+
+def _taper(length: int, like: Tensor) -> Tensor:
+    return torch.hann_window(length + 2, periodic=False, dtype=like.dtype, device=like.device)[1:-1].sqrt()

@@ -1,0 +1,105 @@
+"""From two passes to their displacement: coarse search, then Gauss-Newton coarse to fine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..scan import move_lines
+from .coarse import coarse_search
+from .confidence import Evidence, evidence
+from .filters import blur, coherence_filter, filtered, locally_normalized, unit_deviation
+from .refine import SeparableDisplacement, fit_spline, refine
+
+KNOTS = 10
+SHORTEST_LINE_PX = 16
+# (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one.
+PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
+FINEST_STEPS = 2
+PYRAMID_ROBUST_SCALE = 0.8
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """The displacement between the passes of B frames, and what speaks for it.
+
+    Attributes
+    ----------
+    displacement_px
+        (B, n, W) float32, ``registered(x) = backward(x - displacement(x))``.
+    separable
+        Its two parts, with their uncertainty.
+    evidence
+        What the confidence is computed from.
+    """
+
+    displacement_px: Tensor
+    separable: SeparableDisplacement
+    evidence: Evidence
+
+
+def default_reach_px(width: int) -> int:
+    """Largest displacement searched for in lines of this many px, unless told: a tenth of the line."""
+    return max(6, round(width / 10))
+
+
+def find_displacement(
+    target: Tensor,
+    backward: Tensor,
+    *,
+    reach_px: int | None = None,
+    centre_px: int = 0,
+    start: SeparableDisplacement | None = None,
+    prior: tuple[Tensor, Tensor] | None = None,
+) -> Correspondence:
+    """Find the displacement of backward lines against the forward pass.
+
+    Parameters
+    ----------
+    target
+        (B, n, W) float: the forward pass at the backward lines (`scan.forward_at_backward_lines`), any units.
+    backward
+        (B, n, W) the backward lines, any units.
+    reach_px
+        Largest displacement searched for either side of `centre_px`; by default a tenth of the line.
+    start
+        Begin here instead of searching: a frame of the same scanner just before. Its lines are not used.
+    prior
+        Coefficients (B, K) px and information (B, K, K) px^-2 of the profile from earlier frames.
+
+    Returns
+    -------
+    Correspondence
+        Differentiable with respect to both passes through the Gauss-Newton steps (the coarse search is not).
+    """
+    width = target.shape[-1]
+    reach = default_reach_px(width) if reach_px is None else reach_px
+    target, backward = locally_normalized(target), locally_normalized(backward)
+    if start is None:
+        coarse = coarse_search(target, backward, reach, centre_px)
+        lines = coarse.lines_px.double()
+        estimate = SeparableDisplacement.initial(
+            fit_spline(coarse.profile_px, KNOTS), lines - lines.mean(1, keepdim=True)
+        )
+    else:
+        zero = torch.zeros(target.shape[:2], dtype=torch.float64, device=target.device)
+        estimate = SeparableDisplacement.initial(start.coefficients, zero)
+
+    for sigma, reduction, steps in PYRAMID:
+        if width // reduction < SHORTEST_LINE_PX:
+            continue
+        reduced = (F.avg_pool1d(images, reduction) for images in (target, backward))
+        a, b = (locally_normalized(blur(images, sigma / reduction, 0.7)) for images in reduced)
+        estimate = refine(
+            a, b, estimate, steps=steps, px_per_sample=reduction, prior=prior, robust_scale=PYRAMID_ROBUST_SCALE
+        )
+
+    moved = move_lines(backward, estimate.displacement_px(width), "cubic")
+    transfer = coherence_filter(target, moved)
+    a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
+    estimate = refine(a, b, estimate, steps=FINEST_STEPS, prior=prior)
+    displacement = estimate.displacement_px(width)
+    return Correspondence(displacement, estimate, evidence(a, b, estimate, reach))
