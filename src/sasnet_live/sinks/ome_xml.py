@@ -1,0 +1,199 @@
+"""OME-XML (schema 2016-06) of a stack: what came with the source is kept, what changed is replaced."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from uuid import uuid4
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
+
+from sasnet_live.stack import StackLayout
+
+RECORD_NAMESPACE = "sasnet-live/registration"
+"""Namespace of the MapAnnotation that says what was done to the frames."""
+
+_SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_PIXEL_TYPES = {"float32": "float", "float64": "double"}
+
+
+def ome_xml(
+    layout: StackLayout,
+    *,
+    order: str,
+    record: Mapping[str, str],
+    planes: Mapping[int, Mapping[str, float]] | None = None,
+    name: str = "",
+    creator: str = "",
+) -> str:
+    """OME-XML text for a stack whose number of frames is known.
+
+    Parameters
+    ----------
+    layout
+        The stack. Its `ome_xml` is taken over where it is of this schema and describes as many positions.
+    order
+        Order of axes, slowest first, in which the pages lie in the file.
+    record
+        What was done, written as a MapAnnotation in `RECORD_NAMESPACE`.
+    planes
+        By page: "DeltaT" (s since the start) and "ExposureTime" (ms) where known.
+    name, creator
+        Name of the image, and of the program.
+    """
+    root = _source(layout) or _skeleton(layout, name)
+    root.set("UUID", f"urn:uuid:{uuid4()}")
+    root.set(f"{{{_XSI}}}schemaLocation", f"{_SCHEMA} {_SCHEMA}/ome.xsd")
+    if creator:
+        root.set("Creator", creator)
+    pages: dict[int, list[int]] = defaultdict(list)
+    for page in range(layout.frames or 0):
+        pages[layout.index(page, order).get("P", 0)].append(page)
+    annotation = _annotate(root, record)
+    for position, image in enumerate(root.findall(_tag("Image"))):
+        pixels = image.find(_tag("Pixels"))
+        assert pixels is not None  # `_source` and `_skeleton` see to it
+        _describe(pixels, layout)
+        _locate(pixels, layout, order, pages[position])
+        _time(pixels, layout, order, {page: (planes or {}).get(page, {}) for page in pages[position]} if planes else {})
+        if annotation:
+            SubElement(image, _tag("AnnotationRef"), ID=annotation)
+    ElementTree.register_namespace("", _SCHEMA)
+    ElementTree.register_namespace("xsi", _XSI)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>{text}'
+
+
+def read_record(xml: str) -> dict[str, str]:
+    """What an OME-XML says was done by this program; empty if it is not from here."""
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError:
+        return {}
+    records = [a for a in root.iter(_tag("MapAnnotation")) if a.get("Namespace") == RECORD_NAMESPACE]
+    if not records:
+        return {}
+    # The last one: a file that was registered twice has both.
+    return {entry.get("K", ""): entry.text or "" for entry in records[-1].iter(_tag("M"))}
+
+
+def _source(layout: StackLayout) -> Element | None:
+    """The source's own OME tree, if it can be carried on."""
+    try:
+        root = ElementTree.fromstring(layout.ome_xml)
+    except ElementTree.ParseError:
+        return None
+    images = root.findall(_tag("Image"))
+    whole = all(image.find(_tag("Pixels")) is not None for image in images)
+    return root if root.tag == _tag("OME") and whole and len(images) == layout.size("P") else None
+
+
+def _skeleton(layout: StackLayout, name: str) -> Element:
+    root = Element(_tag("OME"))
+    positions = layout.size("P") or 1
+    for position in range(positions):
+        suffix = f" position {position}" if positions > 1 else ""
+        image = SubElement(root, _tag("Image"), ID=f"Image:{position}", Name=f"{name}{suffix}")
+        if layout.description:
+            SubElement(image, _tag("Description")).text = _printable(layout.description)
+        pixels = SubElement(image, _tag("Pixels"), ID=f"Pixels:{position}")
+        if layout.pixel_size_um is not None:
+            for axis, size in zip("YX", layout.pixel_size_um, strict=True):
+                pixels.set(f"PhysicalSize{axis}", repr(float(size)))
+                pixels.set(f"PhysicalSize{axis}Unit", "µm")
+        if layout.z_step_um is not None:
+            pixels.set("PhysicalSizeZ", repr(float(layout.z_step_um)))
+            pixels.set("PhysicalSizeZUnit", "µm")
+        if layout.interval_s is not None:
+            pixels.set("TimeIncrement", repr(float(layout.interval_s)))
+            pixels.set("TimeIncrementUnit", "s")
+    return root
+
+
+def _describe(pixels: Element, layout: StackLayout) -> None:
+    """Sizes, type and channels."""
+    axes = "".join(axis for axis in reversed(layout.axes) if axis != "P")
+    dtype = np.dtype(layout.dtype).name
+    pixel_type = _PIXEL_TYPES.get(dtype, dtype)
+    if pixels.get("Type") != pixel_type:
+        pixels.attrib.pop("SignificantBits", None)
+    pixels.attrib.pop("Interleaved", None)
+    pixels.set("BigEndian", "false")
+    pixels.set("Type", pixel_type)
+    pixels.set("DimensionOrder", "XY" + axes + "".join(axis for axis in "CZT" if axis not in axes))
+    height, width = layout.frame_shape
+    for axis, size in (("X", width), ("Y", height), *((axis, layout.size(axis)) for axis in "CZT")):
+        pixels.set(f"Size{axis}", str(size))
+    channels = pixels.findall(_tag("Channel"))
+    if len(channels) != layout.size("C"):
+        for channel in channels:
+            pixels.remove(channel)
+        for i in range(layout.size("C") or 1):
+            channel = Element(_tag("Channel"), ID=f"Channel:{pixels.get('ID', '').split(':')[-1]}:{i}")
+            channel.set("SamplesPerPixel", "1")
+            if layout.channel_names:
+                channel.set("Name", _printable(layout.channel_names[i]))
+            pixels.insert(i, channel)
+
+
+def _locate(pixels: Element, layout: StackLayout, order: str, pages: list[int]) -> None:
+    """Say which page of the file is which plane."""
+    for old in [child for child in pixels if child.tag in {_tag(n) for n in ("TiffData", "BinData", "MetadataOnly")}]:
+        pixels.remove(old)
+    long = [axis for axis in order if layout.size(axis) != 1]
+    in_order = long == sorted(long, key=lambda axis: (axis != "P", layout.axes.index(axis)))
+    if in_order:
+        located = [Element(_tag("TiffData"), IFD=str(pages[0]), PlaneCount=str(len(pages)))]
+    else:
+        located = []
+        for page in pages:
+            where = {f"First{axis}": str(n) for axis, n in layout.index(page, order).items() if axis != "P"}
+            located.append(Element(_tag("TiffData"), {**where, "IFD": str(page), "PlaneCount": "1"}))
+    after_channels = len(pixels.findall(_tag("Channel")))
+    pixels[after_channels:after_channels] = located
+
+
+def _time(pixels: Element, layout: StackLayout, order: str, planes: Mapping[int, Mapping[str, float]]) -> None:
+    for page, times in planes.items():
+        index = layout.index(page, order)
+        plane = SubElement(pixels, _tag("Plane"), {f"The{axis}": str(index.get(axis, 0)) for axis in "ZTC"})
+        if "DeltaT" in times:
+            plane.set("DeltaT", repr(float(times["DeltaT"])))
+            plane.set("DeltaTUnit", "s")
+        if "ExposureTime" in times:
+            plane.set("ExposureTime", repr(float(times["ExposureTime"])))
+            plane.set("ExposureTimeUnit", "ms")
+
+
+def _annotate(root: Element, record: Mapping[str, str]) -> str:
+    """Add the record of what was done; its ID."""
+    if not record:
+        return ""
+    annotations = root.find(_tag("StructuredAnnotations"))
+    if annotations is None:
+        annotations = Element(_tag("StructuredAnnotations"))
+        # The schema wants them before ROI elements.
+        place = next((i for i, child in enumerate(root) if child.tag == _tag("ROI")), len(root))
+        root.insert(place, annotations)
+    taken = {element.get("ID") for element in annotations}
+    number = 0
+    while f"Annotation:sasnet-live-{number}" in taken:
+        number += 1
+    identifier = f"Annotation:sasnet-live-{number}"
+    annotation = SubElement(annotations, _tag("MapAnnotation"), ID=identifier, Namespace=RECORD_NAMESPACE)
+    value = SubElement(annotation, _tag("Value"))
+    for key, text in record.items():
+        SubElement(value, _tag("M"), K=_printable(key)).text = _printable(str(text))
+    return identifier
+
+
+def _tag(name: str) -> str:
+    return f"{{{_SCHEMA}}}{name}"
+
+
+def _printable(text: str) -> str:
+    """Text without the control characters that XML forbids."""
+    return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in "￾￿"))
