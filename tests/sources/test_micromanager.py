@@ -1,0 +1,518 @@
+"""Frames of a core: all of them, in order, whatever happens to the core; and its owner never notices."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.pipeline import LivePipeline
+
+from .conftest import Collector, wait_for
+
+pymmcore_plus = pytest.importorskip("pymmcore_plus")
+useq = pytest.importorskip("useq")
+
+from sasnet_live.sources.micromanager import MicroManagerSource, connect_direct, find_core, stream_of  # noqa: E402
+
+
+def run(core: Any, sequence: Any) -> None:
+    core.run_mda(sequence, block=True)
+
+
+def timelapse(loops: int, **more: Any) -> Any:
+    return useq.MDASequence(time_plan={"interval": 0, "loops": loops}, **more)
+
+
+def passed(frame: Frame) -> Registration:
+    lines = frame.data[1::2].astype(np.float32)
+    return Registration(frame.data, None, lines, np.zeros_like(lines), RegistrationMetrics(), True)
+
+
+@pytest.fixture
+def source(demo_core: Any, collector: Collector) -> Iterator[MicroManagerSource]:
+    source = MicroManagerSource(demo_core)
+    source.start(collector)
+    yield source
+    source.stop()
+    assert source.error is None
+
+
+# ---------------------------------------------------------------- acquisitions
+
+
+@pytest.mark.parametrize("sequenced", [True, False])
+def test_an_acquisition_is_one_stream_with_its_axes(
+    demo_core: Any, source: MicroManagerSource, collector: Collector, sequenced: bool
+) -> None:
+    demo_core.mda.engine.use_hardware_sequencing = sequenced
+    run(demo_core, timelapse(4, channels=["DAPI", "FITC"], z_plan={"range": 2, "step": 1}, axis_order="tzc"))
+    [stream] = collector.streams
+    assert stream.shape == (48, 64)
+    assert stream.dtype == np.uint16
+    assert [(axis.name, axis.size, axis.labels) for axis in stream.axes] == [
+        ("t", 4, ()),
+        ("z", 3, ()),
+        ("c", 2, ("DAPI", "FITC")),
+    ]
+    assert (stream.expected, stream.pixel_size_um, stream.z_step_um, stream.exposure_ms) == (24, 1.0, 1.0, 2.0)
+    assert stream.source == 'camera "Camera"'
+    assert stream.metadata["useq"]["axis_order"] == ["t", "z", "c"]
+    indices = [tuple(frame.index[axis] for axis in "tzc") for frame in collector.frames]
+    assert indices == [(t, z, c) for t in range(4) for z in range(3) for c in range(2)]
+    assert [frame.sequence_number for frame in collector.frames] == list(range(24))
+    assert collector.ends == [("completed", None, 24)]
+    assert collector.waits == {False}, "a camera's thread is never made to wait"
+    assert all(frame.metadata["exposure_ms"] == 2.0 for frame in collector.frames)
+
+
+def test_each_frame_is_kept_as_it_was(demo_core: Any, source: MicroManagerSource, collector: Collector) -> None:
+    seen: list[np.ndarray[Any, Any]] = []
+    demo_core.mda.events.frameReady.connect(lambda image, event, meta: seen.append(image.copy()))
+    run(demo_core, timelapse(10))
+    assert len({frame.data.tobytes() for frame in collector.frames}) > 1
+    for frame, image in zip(collector.frames, seen, strict=True):
+        np.testing.assert_array_equal(frame.data, image)
+
+
+def test_acquisitions_back_to_back_are_streams_of_their_own(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    for loops in (3, 1, 5):
+        run(demo_core, timelapse(loops))
+    assert [end[2] for end in collector.ends] == [3, 1, 5]
+    assert [stream.expected for stream in collector.streams] == [3, 1, 5]
+
+
+def test_a_canceled_acquisition_says_so(demo_core: Any, source: MicroManagerSource, collector: Collector) -> None:
+    demo_core.mda.engine.use_hardware_sequencing = False
+    thread = demo_core.run_mda(useq.MDASequence(time_plan={"interval": 0.02, "loops": 1000}))
+    wait_for(lambda: len(collector.frames) >= 3)
+    demo_core.mda.cancel()
+    thread.join(10)
+    assert collector.ends[0][0] == "canceled"
+    assert collector.ends[0][2] < 1000
+
+
+def test_an_acquisition_made_up_as_it_goes_has_no_expected_number(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    run(demo_core, iter([useq.MDAEvent(index={"t": n}) for n in range(3)]))
+    assert collector.streams[0].expected is None
+    assert [frame.index["t"] for frame in collector.frames] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        {
+            "channels": [{"config": "DAPI"}, {"config": "FITC", "acquire_every": 2}],
+            "time_plan": {"interval": 0, "loops": 5},
+        },
+        {"stage_positions": [(0, 0, 0), {"x": 1, "sequence": {"z_plan": {"range": 2, "step": 1}}}]},
+        {"stage_positions": [(0, 0, 0), (1, 1, 0)], "grid_plan": {"rows": 2, "columns": 2}},
+        {"channels": [{"config": "DAPI", "do_stack": False}, "FITC"], "z_plan": {"range": 2, "step": 1}},
+        {"time_plan": [{"interval": 0, "loops": 2}, {"interval": 0.01, "loops": 2}]},
+    ],
+)
+def test_what_is_announced_is_what_comes(
+    demo_core: Any, source: MicroManagerSource, collector: Collector, sequence: Mapping[str, Any]
+) -> None:
+    run(demo_core, useq.MDASequence(**sequence))
+    assert collector.streams[0].expected == len(collector.frames)
+
+
+def test_pausing_loses_no_frame(demo_core: Any, source: MicroManagerSource, collector: Collector) -> None:
+    demo_core.mda.engine.use_hardware_sequencing = False
+    thread = demo_core.run_mda(useq.MDASequence(time_plan={"interval": 0.01, "loops": 20}))
+    wait_for(lambda: len(collector.frames) >= 3)
+    demo_core.mda.set_paused(True)
+    demo_core.mda.set_paused(False)
+    thread.join(20)
+    assert collector.ends == [("completed", None, 20)]
+
+
+# ---------------------------------------------------------------- live and snaps
+
+
+@pytest.mark.parametrize("core_name", ["demo_core", "python_core"])
+def test_live_mode_delivers_each_image_once_in_order(
+    core_name: str, collector: Collector, request: pytest.FixtureRequest
+) -> None:
+    core = request.getfixturevalue(core_name)
+    source = MicroManagerSource(core)
+    source.start(collector)
+    core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: len(collector.frames) >= 40)
+    core.stopSequenceAcquisition()
+    wait_for(lambda: bool(collector.ends))
+    source.stop()
+    numbers = [int(frame.metadata["camera_metadata"]["ImageNumber"]) for frame in collector.frames]
+    missing = collector.ends[0][1]
+    assert numbers == sorted(set(numbers))
+    assert missing is not None
+    assert numbers[-1] - numbers[0] + 1 == len(numbers) + missing, "what was not delivered is counted"
+    assert collector.ends[0][0] == "stopped"
+    assert collector.threads == {"sasnet-live-poll"}
+
+
+def test_images_missed_by_the_poll_are_fetched_from_the_buffer(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    put = collector.put
+    collector.put = lambda frame, wait=True: time.sleep(0.02) or put(frame, wait=wait)  # type: ignore[method-assign, func-returns-value]
+    demo_core.setExposure(4)
+    demo_core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: len(collector.frames) >= 30)
+    demo_core.stopSequenceAcquisition()
+    wait_for(lambda: bool(collector.ends))
+    numbers = [int(frame.metadata["camera_metadata"]["ImageNumber"]) for frame in collector.frames]
+    assert numbers[:30] == list(range(numbers[0], numbers[0] + 30))
+
+
+def test_nothing_is_taken_out_of_the_buffer_of_live_mode(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    demo_core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: len(collector.frames) >= 10)
+    assert demo_core.getRemainingImageCount() >= 10
+    demo_core.stopSequenceAcquisition()
+
+
+def test_a_source_joins_a_live_session_under_way(demo_core: Any, collector: Collector) -> None:
+    demo_core.startContinuousSequenceAcquisition(0)
+    source = MicroManagerSource(demo_core)
+    source.start(collector)
+    wait_for(lambda: len(collector.frames) >= 3)
+    source.stop()
+    assert demo_core.isSequenceRunning(), "its owner's session goes on"
+    demo_core.stopSequenceAcquisition()
+
+
+def test_live_mode_stopped_and_started_again_goes_on(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    for session in range(1, 4):
+        before = len(collector.frames)
+        demo_core.startContinuousSequenceAcquisition(0)
+        wait_for(lambda before=before: len(collector.frames) > before + 2)  # type: ignore[misc]
+        demo_core.stopSequenceAcquisition()
+        wait_for(lambda session=session: len(collector.ends) == session)  # type: ignore[misc]
+
+
+def test_snaps_are_delivered_and_those_of_an_acquisition_are_not_doubled(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    image = demo_core.snap()
+    assert len(collector.frames) == 1
+    np.testing.assert_array_equal(collector.frames[0].data, image)
+    assert collector.frames[0].metadata["pixel_size_um"] == 1.0
+    demo_core.mda.engine.use_hardware_sequencing = False
+    run(demo_core, timelapse(3))
+    assert len(collector.frames) == 4
+
+
+@pytest.mark.parametrize(("which", "expected"), [("mda", 3), ("snap", 1), ("live", 0)])
+def test_only_what_is_wanted_is_delivered(demo_core: Any, collector: Collector, which: str, expected: int) -> None:
+    source = MicroManagerSource(demo_core, **{"mda": False, "live": False, "snap": False, which: True})
+    source.start(collector)
+    demo_core.mda.engine.use_hardware_sequencing = False
+    run(demo_core, timelapse(3))
+    demo_core.snap()
+    source.stop()
+    assert len(collector.frames) == expected
+
+
+# ---------------------------------------------------------------- a core that changes
+
+
+def test_a_change_of_region_or_binning_in_live_mode_is_survived(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    for change, shape in (
+        (lambda: demo_core.setROI(8, 4, 32, 16), (16, 32)),
+        (lambda: demo_core.clearROI(), (48, 64)),
+        (lambda: demo_core.setProperty("Camera", "Binning", "2"), (24, 32)),
+    ):
+        demo_core.startContinuousSequenceAcquisition(0)
+        wait_for(lambda: bool(collector.frames))
+        demo_core.stopSequenceAcquisition()
+        change()
+        demo_core.startContinuousSequenceAcquisition(0)
+        wait_for(lambda shape=shape: collector.frames[-1].data.shape == shape)  # type: ignore[misc]
+        demo_core.stopSequenceAcquisition()
+
+
+@pytest.mark.parametrize("core_name", ["demo_core", "python_core"])
+def test_a_configuration_loaded_while_live_is_survived(
+    core_name: str, collector: Collector, request: pytest.FixtureRequest
+) -> None:
+    core = request.getfixturevalue(core_name)
+    configuration = core.systemConfigurationFile()
+    source = MicroManagerSource(core)
+    source.start(collector)
+    core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: len(collector.frames) >= 3)
+    # A C++ core refuses while a sequence runs, and has unloaded its devices by then; one of Python devices goes ahead.
+    with suppress(OSError):
+        core.loadSystemConfiguration(configuration)
+    if core.isSequenceRunning():
+        core.stopSequenceAcquisition()
+    wait_for(lambda: len(collector.ends) == 1)
+    core.loadSystemConfiguration(configuration)
+    core.setExposure(2)
+    before = len(collector.frames)
+    run(core, timelapse(2))
+    assert len(collector.frames) == before + 2
+    core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: len(collector.frames) > before + 5)
+    core.stopSequenceAcquisition()
+    source.stop()
+    assert source.error is None
+
+
+def test_the_source_goes_over_to_another_core(demo_core: Any, python_core: Any, collector: Collector) -> None:
+    source = MicroManagerSource(demo_core)
+    source.start(collector)
+    demo_core.snap()
+    assert not source.attach_to(demo_core)
+    assert source.attach_to(python_core)
+    demo_core.snap()
+    python_core.snap()
+    run(python_core, timelapse(2))
+    source.stop()
+    assert [frame.data.shape for frame in collector.frames] == [(48, 64)] + 3 * [(128, 128)]
+
+
+def test_a_source_that_is_not_running_changes_its_core_too(demo_core: Any, python_core: Any) -> None:
+    source = MicroManagerSource(demo_core)
+    assert source.attach_to(python_core)
+    assert source.core is python_core
+    assert not source.running
+
+
+def test_a_live_camera_that_fails_is_reported(python_core: Any, collector: Collector) -> None:
+    failing(python_core, after=5)
+    source = MicroManagerSource(python_core)
+    source.start(collector)
+    python_core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: bool(collector.ends))
+    assert collector.ends[0][0] == "errored"
+    source.stop()
+
+
+@pytest.mark.parametrize("sequenced", [True, False])
+def test_a_camera_that_fails_in_a_sequence_does_not_look_like_a_finished_run(python_core: Any, sequenced: bool) -> None:
+    failing(python_core, after=4)
+    python_core.mda.engine.use_hardware_sequencing = sequenced
+    pipeline = LivePipeline(passed, policy="all").start()
+    source = MicroManagerSource(python_core)
+    source.start(pipeline)
+    thread = python_core.run_mda(timelapse(10))
+    thread.join(20)
+    wait_for(lambda: bool(pipeline.reports))
+    source.stop()
+    [report] = pipeline.reports
+    assert report.received == 4
+    assert report.missing == 6
+    assert report.problems() == ['6 of 10 frames never came from camera "ORPAM"']
+    assert pipeline.status().missing == 6
+
+
+def failing(core: Any, after: int) -> None:
+    """Make the camera of a core raise after some images."""
+    device = core._pydevices["ORPAM"] if hasattr(core, "_pydevices") else core._py_camera("ORPAM")
+    snap, left = device.snap, [after]
+
+    def limited(buffer: np.ndarray[Any, Any]) -> Mapping[str, str]:
+        if not left[0]:
+            raise RuntimeError("the laser is off")
+        left[0] -= 1
+        return snap(buffer)  # type: ignore[no-any-return]
+
+    device.snap = limited
+
+
+# ---------------------------------------------------------------- manners
+
+
+def test_stopping_leaves_no_connection_and_no_thread(demo_core: Any, collector: Collector) -> None:
+    def connections() -> int:
+        signals = (
+            demo_core.mda.events.sequenceStarted,
+            demo_core.mda.events.frameReady,
+            demo_core.mda.events.sequenceFinished,
+            demo_core.events.continuousSequenceAcquisitionStarted,
+            demo_core.events.sequenceAcquisitionStopped,
+            demo_core.events.imageSnapped,
+        )
+        return sum(len(signal) for signal in signals)
+
+    before, threads = connections(), threading.active_count()
+    source = MicroManagerSource(demo_core)
+    source.start(collector)
+    assert connections() > before
+    demo_core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: bool(collector.frames))
+    source.stop()
+    source.stop()
+    assert connections() == before
+    assert threading.active_count() == threads
+    assert collector.sources == []
+    count = len(collector.frames)
+    demo_core.stopSequenceAcquisition()
+    demo_core.snap()
+    assert len(collector.frames) == count
+
+
+def test_callbacks_never_raise_into_the_acquisition(demo_core: Any, collector: Collector) -> None:
+    def put(frame: Frame, *, wait: bool = True) -> bool:
+        raise RuntimeError("a broken consumer")
+
+    def begin(stream: Any) -> None:
+        raise RuntimeError("a broken consumer")
+
+    collector.put = put  # type: ignore[method-assign]
+    collector.begin_stream = begin  # type: ignore[method-assign]
+    source = MicroManagerSource(demo_core)
+    source.start(collector)
+    seen: list[int] = []
+    demo_core.mda.events.frameReady.connect(lambda image, event, meta: seen.append(1))
+    run(demo_core, timelapse(3))
+    source.stop()
+    assert len(seen) == 3
+    assert str(demo_core.mda.status.finish_reason) == "completed"
+    assert "a broken consumer" in str(source.error)
+
+
+def test_a_source_is_started_once_and_a_consumer_has_one_source(demo_core: Any) -> None:
+    pipeline = LivePipeline(passed)
+    first, second = MicroManagerSource(demo_core), MicroManagerSource(demo_core)
+    first.start(pipeline)
+    with pytest.raises(InputError, match="is running"):
+        first.start(pipeline)
+    with pytest.raises(InputError, match="already takes frames from Micro-Manager"):
+        second.start(pipeline)
+    assert not second.running
+    first.stop()
+    second.start(pipeline)
+    second.stop()
+    pipeline.close()
+
+
+def test_two_pipelines_on_one_core_both_get_every_frame(demo_core: Any) -> None:
+    collectors = Collector(), Collector()
+    sources = [MicroManagerSource(demo_core) for _ in collectors]
+    for source, collector in zip(sources, collectors, strict=True):
+        source.start(collector)
+    run(demo_core, timelapse(7))
+    sources[0].stop()
+    run(demo_core, timelapse(2))
+    sources[1].stop()
+    assert [len(collector.frames) for collector in collectors] == [7, 9]
+
+
+def test_disconnecting_twice_is_harmless(demo_core: Any) -> None:
+    disconnect = connect_direct(demo_core.events.imageSnapped, lambda camera: None)
+    disconnect()
+    disconnect()
+
+
+def test_the_global_core_is_found() -> None:
+    core = pymmcore_plus.CMMCorePlus.instance()
+    assert find_core() is core
+
+
+def test_a_stream_without_image_infos_is_read_from_the_core(demo_core: Any) -> None:
+    stream = stream_of(timelapse(2), {}, demo_core)
+    assert (stream.shape, stream.dtype, stream.expected) == ((48, 64), np.dtype(np.uint16), 2)
+
+
+# ---------------------------------------------------------------- with the pipeline
+
+
+@pytest.mark.parametrize("sequenced", [True, False])
+def test_no_frame_is_lost_and_the_acquisition_does_not_wait_for_a_slow_registrar(
+    demo_core: Any, sequenced: bool
+) -> None:
+    numbers: list[tuple[int, int]] = []
+
+    def slow(frame: Frame) -> Registration:
+        time.sleep(0.02)
+        numbers.append((frame.index["t"], frame.index["c"]))
+        return passed(frame)
+
+    demo_core.mda.engine.use_hardware_sequencing = sequenced
+    sequence = timelapse(30, channels=["DAPI", "FITC", "Cy5"], axis_order="tc")
+    start = time.perf_counter()
+    run(demo_core, sequence)
+    alone_s = time.perf_counter() - start
+    pipeline = LivePipeline(slow, policy="all", capacity=4).start()
+    source = MicroManagerSource(demo_core)
+    source.start(pipeline)
+    start = time.perf_counter()
+    run(demo_core, sequence)
+    with_us_s = time.perf_counter() - start
+    source.stop()
+    pipeline.close()
+    status = pipeline.status()
+    assert numbers == [(t, c) for t in range(30) for c in range(3)]
+    assert status.dropped == status.missing == 0
+    assert status.held_back_s == 0
+    assert with_us_s < alone_s + 0.9, "90 frames at 20 ms would have taken 1.8 s longer"
+
+
+def test_a_hundred_acquisitions_leave_nothing_behind(demo_core: Any) -> None:
+    import psutil
+
+    process = psutil.Process()
+    pipeline = LivePipeline(passed, policy="all").start()
+    source = MicroManagerSource(demo_core)
+    source.start(pipeline)
+
+    def acquire(times: int) -> None:
+        for _ in range(times):
+            run(demo_core, timelapse(3))
+
+    acquire(5)
+    gc.collect()
+    threads, handles, memory = threading.active_count(), process.num_fds(), process.memory_info().rss
+    acquire(100)
+    gc.collect()
+    assert threading.active_count() <= threads
+    assert process.num_fds() <= handles
+    assert process.memory_info().rss - memory < 20e6
+    source.stop()
+    reports = pipeline.close()
+    assert len(reports) == 105
+    assert all(report.complete for report in reports)
+
+
+def test_a_core_that_is_alive_at_the_end_does_not_abort_the_process() -> None:
+    script = """
+from pymmcore_plus import CMMCorePlus
+from sasnet_live.sources.micromanager import MicroManagerSource
+from sasnet_live.pipeline import LivePipeline
+core = CMMCorePlus.instance()
+core.loadSystemConfiguration()
+pipeline = LivePipeline(lambda frame: None).start()
+source = MicroManagerSource(core)
+source.start(pipeline)
+core.startContinuousSequenceAcquisition(0)
+while pipeline.status().received == 0:
+    pass
+core.stopSequenceAcquisition()
+"""
+    for _ in range(2):
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+        assert result.returncode == 0, result.stderr.decode()
