@@ -13,24 +13,32 @@ _HOME = {
     "vascular_scene": "vessels",
     "CONTENT_KINDS": "content",
     "content_scene": "content",
-    "LEVELS": "scanner",
-    "ScannerSettings": "scanner",
+    "LEVELS": "levels",
+    "random_scanner": "levels",
+    "ScannerSettings": "settings",
     "SimulatedFrame": "scanner",
-    "random_scanner": "scanner",
     "scan": "scanner",
+    "RecordingSettings": "recording",
+    "record": "recording",
+    "DATASET_NAMES": "dataset",
+    "SimulatedPairs": "dataset",
     "SceneBank": "dataset",
     "training_frame": "dataset",
 }
 
 __all__ = [
     "CONTENT_KINDS",
+    "DATASET_NAMES",
     "LEVELS",
+    "RecordingSettings",
     "ScannerSettings",
     "Scene",
     "SceneBank",
     "SimulatedFrame",
+    "SimulatedPairs",
     "content_scene",
     "random_scanner",
+    "record",
     "scan",
     "training_frame",
     "vascular_scene",
@@ -38,8 +46,11 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .content import CONTENT_KINDS, content_scene
-    from .dataset import SceneBank, training_frame
-    from .scanner import LEVELS, ScannerSettings, SimulatedFrame, random_scanner, scan
+    from .dataset import DATASET_NAMES, SceneBank, SimulatedPairs, training_frame
+    from .levels import LEVELS, random_scanner
+    from .recording import RecordingSettings, record
+    from .scanner import SimulatedFrame, scan
+    from .settings import ScannerSettings
     from .vessels import Scene, vascular_scene
 
 

@@ -153,7 +153,7 @@ def vascular_scene(
     margin_px
         (y, x) around the frame.
     psf_px
-        Standard deviation of the optical point-spread function; None: drawn between 0.8 and 1.5 px.
+        Standard deviation of the optical point-spread function; None: drawn between 0.9 and 1.7 px.
 
     References
     ----------
@@ -163,7 +163,7 @@ def vascular_scene(
         raise InputError(f"a scene of {height_px} x {width_px} px came; expected at least 1 x 1")
     size_px = (height_px + 2 * margin_px[0], width_px + 2 * margin_px[1])
     shape = (math.ceil(size_px[0] * samples_per_px) + 1, math.ceil(size_px[1] * samples_per_px) + 1)
-    psf = float(rng.uniform(0.8, 1.5)) if psf_px is None else psf_px
+    psf = float(rng.uniform(0.9, 1.7)) if psf_px is None else psf_px
     density = float(rng.lognormal(0.0, 0.35))
     area = size_px[0] * size_px[1] / 512**2
 
@@ -216,7 +216,7 @@ def _roots(
     y = np.choose(side, [np.zeros(count), t, np.full(count, height), height - t])
     x = np.choose(side, [t, np.full(count, width), width - t, np.zeros(count)])
     inwards = np.array([0.5, 1.0, -0.5, 0.0])[side] * np.pi
-    radius = scale * np.clip(rng.lognormal(math.log(3.2), 0.4, count), 1.5, 9.0)
+    radius = scale * np.clip(rng.lognormal(math.log(3.5), 0.45, count), 1.5, 11.0)
     return _Branches(y, x, inwards + rng.normal(0, 0.4, count), radius, brightness * rng.uniform(0.8, 1.1, count))
 
 
@@ -225,14 +225,16 @@ def _tree(rng: np.random.Generator, branches: _Branches, size_px: tuple[float, f
     parts = []
     smallest = float(rng.uniform(0.4, 0.7))
     for _ in range(_GENERATIONS):
-        length = (14 + 13 * branches.radius_px) * rng.gamma(4.0, 0.25, len(branches))
+        length = (18 + 15 * branches.radius_px) * rng.gamma(4.0, 0.25, len(branches))
         y, x, heading, alive = _walk(rng, branches, length, size_px)
         along = np.arange(y.shape[1])
         radius = branches.radius_px[:, None] * (1 - 0.12 * np.minimum(along / length[:, None], 1.0))
         brightness = np.broadcast_to(branches.brightness[:, None], y.shape)
         parts.append(Centerlines(y[alive], x[alive], radius[alive], heading[alive], brightness[alive]))
         children = _children(rng, branches, (y, x, heading, radius, alive), length)
-        branches = children.take(np.flatnonzero(children.radius_px > smallest))
+        # Not every thin branch is followed: most dive out of the focal plane.
+        followed = (children.radius_px > smallest) & (rng.random(len(children)) < 0.35 + 0.35 * children.radius_px)
+        branches = children.take(np.flatnonzero(followed))
         if len(branches) > _MAX_BRANCHES:
             branches = branches.take(np.sort(rng.choice(len(branches), _MAX_BRANCHES, replace=False)))
         if not len(branches):
@@ -294,7 +296,7 @@ def _children(
         angle = np.arccos(np.clip(cosine, -1, 1)) * rng.uniform(0.6, 1.2, len(ended))
         starts.append((y[tip], x[tip], heading[tip] + sign * angle, mine, parents.brightness[ended]))
 
-    chance = 1.0 / (16.0 + 5.0 * radius)
+    chance = 1.0 / (22.0 + 9.0 * radius)
     row, column = np.nonzero(alive & (rng.random(y.shape) < chance) & (radius > 0.8))
     side = rng.choice([-1.0, 1.0], len(row))
     sprout = radius[row, column] * rng.uniform(0.2, 0.65, len(row))
