@@ -14,7 +14,9 @@ from typing import Any, cast
 import numpy as np
 from pymmcore_plus.experimental.unicore import SimpleCameraDevice, pymm_property
 
-from sasnet_live.simulation.scanner import LEVELS, Level, ScannerSettings, random_scanner, scan
+from sasnet_live.simulation.levels import LEVELS, Level, random_scanner
+from sasnet_live.simulation.scanner import scan
+from sasnet_live.simulation.settings import ScannerSettings
 from sasnet_live.simulation.vessels import Scene, vascular_scene
 
 Frames = np.ndarray[Any, np.dtype[np.uint16]]
