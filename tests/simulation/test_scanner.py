@@ -88,6 +88,23 @@ def test_the_tails_centroids_are_in_the_displacement(scene: Scene) -> None:
     assert np.median(shift) == pytest.approx(2 * centroid, rel=0.05)
 
 
+def test_so_is_the_lead_of_a_feedback_loop(scene: Scene) -> None:
+    leading = replace(MOVING, lead_forward_px=0.7, lead_backward_px=0.5)
+    frame, plain = _scan(scene, leading, ScanGeometry()), _scan(scene, MOVING, ScanGeometry())
+    assert np.median(frame.displacement_px - plain.displacement_px) == pytest.approx(-1.2, rel=0.05)
+    # The centroid of a spot tells the same, whatever the filters do to its shape.
+    spot = np.zeros((40, 300), np.float32)
+    spot[:, 140:160] = np.hanning(20)
+    settings = ScannerSettings(lag_px=3.0, lead_forward_px=0.7, lead_backward_px=0.5, black_level=0.3, amplitude=0.3)
+    stepped = ScanGeometry(slow_axis="stepped")
+    frame = scan(
+        Scene(spot, 1.0, (0.0, 0.0)), settings, np.random.default_rng(0), height=32, width=300, geometry=stepped
+    )
+    lines = [lines.astype(float)[0] - 0.3 * 65535 for lines in split(frame.raw, stepped)]
+    centre = [np.average(np.arange(300), weights=line) for line in lines]
+    assert centre[0] - centre[1] == pytest.approx(frame.displacement_px[0, 150], abs=0.02)
+
+
 def test_same_seed_same_bytes(scene: Scene) -> None:
     settings = random_scanner(np.random.default_rng(1), "hard", 200)
     one, same, other = (_scan(scene, settings, ScanGeometry(), seed) for seed in (5, 5, 6))
@@ -207,6 +224,7 @@ def test_each_noise_shows_and_the_truth_is_free_of_it(scene: Scene) -> None:
         {"electronic_noise": 0.02},
         {"electronic_noise": 0.02, "noise_memory": 0.9},
         {"line_offset_noise": 0.02},
+        {"offset_wander": 0.05},
         {"hum_amplitude": 0.02},
         {"spike_rate": 0.01},
     ):

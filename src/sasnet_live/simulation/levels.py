@@ -72,6 +72,11 @@ def _wide_scanner(rng: np.random.Generator, width_px: int) -> ScannerSettings:
         extra.update(detail_backward=float(rng.uniform(-1.0, 0.7)), detail_px=float(rng.uniform(1.5, 6.0)))
     if rng.random() < 0.2:
         extra.update(line_offset_noise=float(np.exp(rng.uniform(np.log(0.002), np.log(0.08)))))
+    if rng.random() < 0.15:
+        extra.update(offset_wander=float(np.exp(rng.uniform(np.log(0.01), np.log(0.2)))))
+    if rng.random() < 0.2:  # a feedback loop, much the same in both passes
+        lead = float(rng.exponential(1.0))
+        extra.update(lead_forward_px=lead, lead_backward_px=lead * float(rng.uniform(0.7, 1.4)))
     if rng.random() < 0.2:
         extra.update(hum_amplitude=float(rng.uniform(0.0, 0.05)), hum_period_px=float(np.exp(rng.uniform(1.2, 6.0))))
     if rng.random() < 0.15:

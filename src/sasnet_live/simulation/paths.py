@@ -76,8 +76,8 @@ class Paths:
             )
         wide_b = 0.5 * settings.lag_creep_px * np.cos(np.pi * wide_u)
 
-        # What the forward pass shows at x is centred on what it read at x - centroid of its tail.
-        x_shown = x - _tail_centroid_px(settings.tail_forward)
+        # What the forward pass shows at x is centred on what it read at x - the delay of its detector.
+        x_shown = x - _delay_px(settings.tail_forward, settings.lead_forward_px)
         target = x_shown + _profile(x_shown / (width - 1), settings, "forward", time_s) + truth_line
         source = np.interp(target - backward_q, wide_position, wide)
         if settings.lag_creep_px:
@@ -85,7 +85,8 @@ class Paths:
                 source = np.interp(
                     target - backward_q - backward_a * np.interp(source, wide, wide_b), wide_position, wide
                 )
-        source -= _tail_centroid_px(settings.tail_backward)  # its tail shows content further left, earlier on its way
+        # Coming back, the tail shows content further left.
+        source -= _delay_px(settings.tail_backward, settings.lead_backward_px)
 
         forward_y, backward_y = _slow_axis(forward_lines, u, geometry), _slow_axis(backward_lines, u, geometry)
         if geometry.slow_axis == "continuous":  # where on its zig-zag the backward line read what truth(x) shows
@@ -140,10 +141,10 @@ def _profile(u: Doubles, settings: ScannerSettings, which: Pass, time_s: float) 
     return p
 
 
-def _tail_centroid_px(tail: tuple[float, float]) -> float:
-    """Mean delay that an exponential tail gives the signal, of the digital filter that the detector applies."""
+def _delay_px(tail: tuple[float, float], lead_px: float) -> float:
+    """Mean delay that the detector's tail and lead give the signal: the first moment of their digital filters."""
     fraction, decay = tail
     if fraction <= 0 or decay <= 0:
-        return 0.0
+        return -lead_px
     beta = np.exp(-1.0 / decay)
-    return float(fraction * beta / (1 - beta))
+    return float(fraction * beta / (1 - beta)) - lead_px

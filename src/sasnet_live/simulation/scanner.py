@@ -43,7 +43,7 @@ class SimulatedFrame:
         (n_f, W) float32, the forward lines without noise.
     displacement_px
         (n_b, W) float32, defined at the registered position: ``truth(x)`` shows what was recorded at ``x - d(x)``.
-        Includes the centroids of the opposite tails.
+        Includes the delays of the two detectors: the centroids of their opposite tails.
     textured
         (n_b, W) bool: where displacement can be judged. The horizontal gradient of the truth, root mean square over
         7 px, is above a tenth of its 99th percentile in the frame, the truth is below saturation, and what it
@@ -131,6 +131,7 @@ def _detected(signal_: Floats, settings: ScannerSettings, which: Pass) -> Floats
     gamma = settings.gamma_forward if forward else settings.gamma_backward
     blur = settings.blur_forward_px if forward else settings.blur_backward_px
     fraction, decay = settings.tail_forward if forward else settings.tail_backward
+    lead = settings.lead_forward_px if forward else settings.lead_backward_px
     u = np.linspace(0, 1, signal_.shape[1], dtype=np.float32)
     value = signal_
     if gamma != 1.0:
@@ -150,6 +151,13 @@ def _detected(signal_: Floats, settings: ScannerSettings, which: Pass) -> Floats
         numerator, denominator = np.array([1 - beta], np.float32), np.array([1, -beta], np.float32)
         tail, _ = signal.lfilter(numerator, denominator, in_time, axis=1, zi=beta * in_time[:, :1])
         value = value + np.float32(fraction) * ((tail if forward else tail[:, ::-1]) - value)
+    if lead > 0:
+        before = np.empty_like(value)  # what each px's neighbour read one px earlier in time
+        if forward:
+            before[:, 1:], before[:, 0] = value[:, :-1], value[:, 0]
+        else:
+            before[:, :-1], before[:, -1] = value[:, 1:], value[:, -1]
+        value = value + np.float32(lead) * (value - before)
     gain = settings.amplitude * np.exp(_cosines(settings.gain_forward if forward else settings.gain_backward, u))
     offset = settings.black_level + _cosines(settings.offset_forward if forward else settings.offset_backward, u)
     value = value * gain + offset
@@ -172,9 +180,11 @@ def _with_noise(lines: Floats, settings: ScannerSettings, rng: np.random.Generat
         noisy += bright * (settings.line_gain_noise * rng.standard_normal((n, 1), np.float32))
     if settings.line_offset_noise:
         noisy += settings.line_offset_noise * rng.standard_normal((n, 1), np.float32)
-    if (
-        settings.pulse_noise or settings.shot_noise
-    ):  # both Gaussian and independent from px to px: one draw for their sum
+    if settings.offset_wander:
+        walk = np.cumsum(rng.standard_normal((n, 1), np.float32), axis=0)
+        noisy += np.float32(settings.offset_wander / np.sqrt(n)) * walk
+    if settings.pulse_noise or settings.shot_noise:
+        # Both Gaussian and independent from px to px: one draw for their sum.
         variance = np.float32(settings.pulse_noise**2) * bright
         variance += np.float32(settings.shot_noise**2)
         variance *= bright

@@ -55,6 +55,9 @@ class ScannerSettings:
         Standard deviation of the blur along the line at its (left, right) end; in between the two are mixed.
     tail_forward, tail_backward
         Electronic tail in the direction of the scan: (fraction of the signal in it, decay length in px).
+    lead_forward_px, lead_backward_px
+        Part of the derivative along the scan that is added, as feedback loops and AC-coupled detectors do: edges
+        shine or darken, opposite in the two passes. It shows content earlier by so much.
     amplitude, black_level, saturation
         See above; the detector reads no more than `saturation`.
     pulse_noise, line_gain_noise
@@ -63,8 +66,8 @@ class ScannerSettings:
         Standard deviation of the noise at signal 1 that grows as the square root of the signal, in fractions.
     electronic_noise, noise_memory
         Standard deviation of the additive noise, and its correlation from px to px along time, in [0, 1).
-    line_offset_noise
-        Standard deviation of each line's offset.
+    line_offset_noise, offset_wander
+        Standard deviation of each line's offset: of its white part; of a random walk after the whole frame.
     hum_amplitude, hum_period_px
         Interference that runs on from line to line.
     spike_rate
@@ -102,6 +105,8 @@ class ScannerSettings:
     blur_backward_px: tuple[float, float] = (0.0, 0.0)
     tail_forward: tuple[float, float] = (0.0, 1.0)
     tail_backward: tuple[float, float] = (0.0, 1.0)
+    lead_forward_px: float = 0.0
+    lead_backward_px: float = 0.0
     amplitude: float = 0.6
     black_level: float = 0.05
     saturation: float = 1.0
@@ -111,6 +116,7 @@ class ScannerSettings:
     electronic_noise: float = 0.0
     noise_memory: float = 0.0
     line_offset_noise: float = 0.0
+    offset_wander: float = 0.0
     hum_amplitude: float = 0.0
     hum_period_px: float = 37.0
     spike_rate: float = 0.0
@@ -159,6 +165,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "electronic_noise": _NOT_NEGATIVE,
     "noise_memory": (0.0, 0.99),
     "line_offset_noise": _NOT_NEGATIVE,
+    "offset_wander": _NOT_NEGATIVE,
+    "lead_forward_px": _NOT_NEGATIVE,
+    "lead_backward_px": _NOT_NEGATIVE,
     "hum_period_px": _POSITIVE,
     "spike_rate": (0.0, 1.0),
 }
