@@ -462,7 +462,7 @@ def _expand(given: str, suffixes: tuple[str, ...]) -> list[Path]:
     path = Path(given)
     if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in suffixes)
-        raw = [one for one in found if not read_record(one)]
+        raw = [one for one in found if "output" not in read_record(one)]
         if not raw:
             raise InputError(f"{path}: holds no TIFF file{' that is not registered yet' if found else ''}; check it")
         return raw

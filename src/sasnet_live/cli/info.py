@@ -1,0 +1,107 @@
+"""``sasnet-live info``: what is installed, which devices and models there are, and what a file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PACKAGES = ("torch", "numpy", "tifffile", "pymmcore-plus", "ome-writers", "napari", "superqt", "pyqtgraph")
+
+
+def info(
+    file: Annotated[Path | None, typer.Argument(help="A TIFF file to describe.", show_default=False)] = None,
+) -> None:
+    """Show versions, devices and models; or, for a TIFF file, its axes and what was done to it."""
+    _print(_file(file) if file is not None else _installation())
+
+
+def _print(lines: Iterator[tuple[str, str]]) -> None:
+    pairs = list(lines)
+    width = max(len(name) for name, _ in pairs) + 2
+    for name, value in pairs:
+        typer.echo(f"{name:<{width}}{value}".rstrip())
+
+
+def _installation() -> Iterator[tuple[str, str]]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from sasnet_live import __version__
+
+    yield "sasnet-live", __version__
+    yield "Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    for package in _PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            yield package, "not installed"
+    yield from _devices()
+    yield from _models()
+
+
+def _devices() -> Iterator[tuple[str, str]]:
+    import torch
+
+    yield "CPU", f"{torch.get_num_threads()} threads"
+    if not torch.cuda.is_available():
+        yield "CUDA", "none found"
+    for number in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(number)
+        yield f"cuda:{number}", f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
+
+
+def _models() -> Iterator[tuple[str, str]]:
+    from importlib.resources import files
+
+    yield "model", "correspondence: displacement and gain only, no weights"
+    folder = Path(str(files("sasnet_live.network"))) / "weights"
+    for path in sorted(folder.glob("*.safetensors")):
+        yield "model", f"{path.stem}: {describe_weights(path)}"
+
+
+def describe_weights(path: Path) -> str:
+    """Size, checksum and scores of a weights file, from its header alone: no torch needed."""
+    import hashlib
+    import json
+    import math
+
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header: dict[str, dict[str, object]] = json.loads(content[8 : 8 + length])
+    metadata: Mapping[str, object] = header.pop("__metadata__", {})
+    parameters = sum(math.prod(tensor["shape"]) for tensor in header.values())  # type: ignore[call-overload]
+    parts = [f"{parameters / 1e6:.2f} M parameters, {len(content) / 2**20:.1f} MiB"]
+    parts += [f"{name} {metadata[name]}" for name in ("version", "scores") if name in metadata]
+    return ", ".join([*parts, f"sha256 {hashlib.sha256(content).hexdigest()}"])
+
+
+def _file(path: Path) -> Iterator[tuple[str, str]]:
+    from sasnet_live.sinks.ome_tiff import read_record
+    from sasnet_live.sources.tiff import TiffStack
+
+    with TiffStack(path) as stack:
+        layout = stack.layout
+    yield "file", str(path)
+    yield "axes", f"{layout.axes}YX"
+    yield "sizes", " x ".join(str(size) for size in layout.shape)
+    yield "data type", str(layout.dtype)
+    if layout.pixel_size_um is not None:
+        yield "pixel size", "{1:.6g} x {0:.6g} µm (x, y)".format(*layout.pixel_size_um)
+    if layout.z_step_um is not None:
+        yield "depth step", f"{layout.z_step_um:.6g} µm"
+    if layout.interval_s is not None:
+        yield "interval", f"{layout.interval_s:.6g} s"
+    if layout.channel_names:
+        yield "channels", ", ".join(layout.channel_names)
+    record = read_record(path)
+    if not record:
+        yield "written by", "another program"
+    elif path.suffix == ".partial":
+        yield "written by", "SASNet Live, not complete: --resume goes on with it"
+    for name, value in record.items():
+        yield f"  {name}", value

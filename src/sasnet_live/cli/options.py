@@ -1,0 +1,81 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from sasnet_live.scan import ScanGeometry
+
+
+LineAxis = Annotated[
+    Literal["rows", "columns"],
+    typer.Option(help="Whether each row or each column of a frame is one scan line."),
+]
+First = Annotated[
+    Literal["forward", "backward"],
+    typer.Option(help="The pass that line 0 belongs to."),
+]
+Mirrored = Annotated[
+    bool,
+    typer.Option(
+        "--mirrored/--not-mirrored",
+        help="Whether backward lines are stored in time order, right to left.",
+    ),
+]
+LineOffset = Annotated[
+    int,
+    typer.Option(metavar="PX", help="Known displacement of backward lines, where the search starts."),
+]
+Crop = Annotated[
+    tuple[int, int],
+    typer.Option(metavar="START END", help="Turnaround px dropped from the start and the end of each line."),
+]
+SlowAxis = Annotated[
+    Literal["continuous", "stepped", "interleaved"],
+    typer.Option(
+        help="Where backward lines lie: the beam zig-zags, both passes lie at one place, or midway between forward "
+        "lines."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(metavar="NAME|FILE", help="A model that ships (see `sasnet-live info`) or a .safetensors file."),
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")]
+Precision = Annotated[str, typer.Option(metavar="auto|fp32|fp16", help="Arithmetic of the model.")]
+Output = Annotated[
+    Literal["rendered", "warped", "both"],
+    typer.Option(help="Backward lines re-rendered in the forward appearance; moved only; or both."),
+]
+Temporal = Annotated[
+    bool,
+    typer.Option("--temporal/--each-frame-alone", help="Whether earlier frames help to register later ones."),
+]
+SearchPx = Annotated[
+    float | None,
+    typer.Option(metavar="PX", help="Largest displacement looked for; by default chosen from the length of lines."),
+]
+
+
+def scan_geometry(
+    line_axis: Literal["rows", "columns"],
+    first: Literal["forward", "backward"],
+    mirrored: bool,
+    line_offset: int,
+    crop: tuple[int, int],
+    slow_axis: Literal["continuous", "stepped", "interleaved"],
+) -> ScanGeometry:
+    """The geometry that the options above describe."""
+    from sasnet_live.scan import ScanGeometry
+
+    return ScanGeometry(
+        line_axis=line_axis,
+        first=first,
+        backward_mirrored=mirrored,
+        line_offset=line_offset,
+        crop=crop,
+        slow_axis=slow_axis,
+    )

@@ -1,0 +1,176 @@
+"""``sasnet-live reprocess``: register recordings on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from sasnet_live.reprocess import FileReport, Progress, ReprocessReport
+
+_PLAIN_EVERY_S = 5.0
+
+
+def reprocess(
+    context: typer.Context,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="TIFF files, patterns or folders.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A TIFF name for one input, otherwise a folder.", show_default=False)
+    ],
+    model: options.Model = "default",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output: options.Output = "rendered",
+    align_on: Annotated[
+        str, typer.Option(metavar="CHANNEL", help="Channel, by number or name, in which the displacement is found.")
+    ] = "0",
+    line_axis: options.LineAxis = "rows",
+    first: options.First = "forward",
+    mirrored: options.Mirrored = False,
+    line_offset: options.LineOffset = 0,
+    crop: options.Crop = (0, 0),
+    slow_axis: options.SlowAxis = "continuous",
+    search_px: options.SearchPx = None,
+    temporal: options.Temporal = True,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Data type to write, such as float32; by default the input's.")
+    ] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Table with a row a scan, of all files.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with interrupted outputs; leave complete ones as they are.")
+    ] = False,
+) -> None:
+    """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
+
+    With --output both, two files are written for each input: NAME_rendered and NAME_warped. Until a file is complete
+    its name ends with .partial. Exit status 0: done; 1: a file failed (the others are done); 2: bad arguments.
+    """
+    from rich.console import Console
+
+    from sasnet_live.reprocess import ReprocessSettings
+    from sasnet_live.reprocess import reprocess as run
+
+    from . import INTERRUPTED, complain
+
+    settings = ReprocessSettings(
+        geometry=options.scan_geometry(line_axis, first, mirrored, line_offset, crop, slow_axis),
+        model=model,
+        device=device,
+        precision=precision,
+        temporal=temporal,
+        search_px=search_px,
+        output=output,
+        align_on=align_on,
+        dtype=dtype,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    try:
+        with _progress(Console(stderr=True)) as show:
+            report = run(inputs, out, settings, metrics=metrics, progress=show)
+    except KeyboardInterrupt:
+        complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    for file in report.failed:
+        complain(file.error)
+    if len(report.failed) < len(report.files):
+        _print_table(report, Console())
+    if context.find_root().params["debug"] and report.failed and report.failed[0].exception is not None:
+        raise report.failed[0].exception
+    raise typer.Exit(1 if report.failed else 0)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, now and then a line elsewhere."""
+    if not console.is_terminal:
+        yield _PlainProgress()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}", markup=False),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks: dict[Path, TaskID] = {}
+
+        def show(step: Progress) -> None:
+            if step.path not in tasks:
+                label = f"{step.file + 1}/{step.files} {step.path.name}" if step.files > 1 else step.path.name
+                tasks[step.path] = bars.add_task(label, total=step.total, figures="")
+            bars.update(tasks[step.path], completed=step.done, figures=_figures(step))
+
+        yield show
+
+
+class _PlainProgress:
+    """One line when a file is begun or done, and every few seconds."""
+
+    def __init__(self) -> None:
+        self._said_s = -_PLAIN_EVERY_S
+
+    def __call__(self, step: Progress) -> None:
+        now = time.monotonic()
+        if step.done in (0, step.total) or now - self._said_s >= _PLAIN_EVERY_S:
+            self._said_s = now
+            typer.echo(f"{step.path.name}  {step.done}/{step.total}  {_figures(step)}".rstrip(), err=True)
+
+
+def _figures(step: Progress) -> str:
+    if step.registration is None:
+        return ""
+    metrics = step.registration.metrics
+    flag = "" if step.registration.accepted else f"  passed through: {step.registration.reason}"
+    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}{flag}"
+
+
+def _print_table(report: ReprocessReport, console: Console) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("file", overflow="fold")
+    for title in ("frames", "accepted", "NCC", "SSIM", "frames/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for file in report.files:
+        if file.error:
+            table.add_row(file.path.name, "failed")
+        else:
+            table.add_row(*_row(file))
+    console.print(table)
+    for file in report.files:
+        for path in file.outputs:
+            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    if report.metrics is not None:
+        console.print(f"wrote {report.metrics}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _row(file: FileReport) -> tuple[str, ...]:
+    return (
+        file.path.name,
+        str(file.frames),
+        str(file.accepted),
+        f"{file.ncc_before:.3f} -> {file.ncc_after:.3f}",
+        f"{file.ssim_before:.3f} -> {file.ssim_after:.3f}",
+        # A file that an earlier run had done took no time.
+        f"{file.fps:.1f}" if file.fps == file.fps else "",
+    )

@@ -1,0 +1,91 @@
+"""``sasnet-live simulate``: a raw recording to try things on, with the truth if wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from . import options
+
+
+def simulate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="OME-TIFF to write.", show_default=False)],
+    frames: Annotated[int, typer.Option(min=1, help="Number of frames.")] = 50,
+    level: Annotated[
+        Literal["easy", "medium", "hard"], typer.Option(help="Scanner: about 3, 8 or 16 px of lag at 512 px a line.")
+    ] = "medium",
+    size: Annotated[int, typer.Option(min=16, help="Height and width of frames, px.")] = 512,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same frames.")] = 0,
+    interval: Annotated[float, typer.Option(metavar="S", help="Time from frame to frame, s.")] = 0.5,
+    truth: Annotated[
+        bool,
+        typer.Option(
+            "--truth",
+            help="Also write NAME_truth (the backward lines as the forward pass would have read them, free of noise) "
+            "and NAME_displacement (px).",
+        ),
+    ] = False,
+    line_axis: options.LineAxis = "rows",
+    first: options.First = "forward",
+    mirrored: options.Mirrored = False,
+    crop: options.Crop = (0, 0),
+    slow_axis: options.SlowAxis = "continuous",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+) -> None:
+    """Simulate a raw bidirectional recording of blood vessels."""
+    from contextlib import ExitStack
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from sasnet_live.errors import InputError
+    from sasnet_live.simulation.levels import random_scanner
+    from sasnet_live.simulation.recording import RecordingSettings, record
+    from sasnet_live.sinks.ome_tiff import OmeTiffWriter
+    from sasnet_live.sources.tiff import SUFFIXES
+    from sasnet_live.stack import StackLayout
+
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{out}: expected a name that ends with .ome.tiff or .tif")
+    geometry = options.scan_geometry(line_axis, first, mirrored, 0, crop, slow_axis)
+    rng = np.random.default_rng(seed)
+    series = record(
+        seed,
+        random_scanner(rng, level, size),
+        rng,
+        frames,
+        height=size,
+        width=size,
+        geometry=geometry,
+        recording=RecordingSettings(frame_interval_s=interval),
+    )
+    done = {
+        "simulated": f"{level} scanner, seed {seed}",
+        **{f"geometry.{name}": str(value) for name, value in asdict(geometry).items()},
+    }
+    with ExitStack() as stack:
+        writers: dict[str, OmeTiffWriter] = {}
+        for number, frame in enumerate(series, 1):
+            images = {"": frame.raw}
+            if truth:
+                images |= {"_truth": frame.truth, "_displacement": frame.displacement_px}
+            for kind, image in images.items():
+                if kind not in writers:
+                    layout = StackLayout(
+                        (image.shape[0], image.shape[1]), image.dtype, "T", (frames,), interval_s=interval
+                    )
+                    writer = OmeTiffWriter(_named(out, kind), layout, record=done, overwrite=overwrite)
+                    writers[kind] = stack.enter_context(writer)
+                writers[kind].write(image, times={"DeltaT": (number - 1) * interval})
+    for writer in writers.values():
+        typer.echo(f"wrote {writer.path}  {frames} frames")
+
+
+def _named(out: Path, kind: str) -> Path:
+    """``a.ome.tiff`` with a kind before its endings."""
+    stem, *endings = out.name.split(".")
+    if len(endings) > 1 and endings[-2].lower() != "ome":
+        stem, endings = out.name.removesuffix(out.suffix), [out.suffix[1:]]
+    return out.with_name(".".join([stem + kind, *endings]))
