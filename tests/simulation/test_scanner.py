@@ -199,7 +199,7 @@ def test_wide_scanners_reach_both_ends() -> None:
     assert (np.abs(lags) < 2).sum() > 20
     assert noise.min() < 0.002
     assert noise.max() > 0.1
-    for name in ("hum_amplitude", "spike_rate", "noise_memory"):
+    for name in ("hum_amplitude", "spike_rate", "streak_rate", "noise_memory", "offset_wander", "lead_forward_px"):
         assert any(getattr(s, name) > 0 for s in scanners)
     assert any(s.detail_backward < 0 for s in scanners)
     assert any(s.saturation < 0.7 for s in scanners)
@@ -227,6 +227,7 @@ def test_each_noise_shows_and_the_truth_is_free_of_it(scene: Scene) -> None:
         {"offset_wander": 0.05},
         {"hum_amplitude": 0.02},
         {"spike_rate": 0.01},
+        {"streak_rate": 0.3},
     ):
         frame = _scan(scene, replace(MOVING, **noise), ScanGeometry())  # type: ignore[arg-type]
         assert (frame.raw != quiet.raw).mean() > 0.005, noise

@@ -16,7 +16,7 @@ from sasnet_live.errors import InputError
 
 from .vessels import MARGIN_PX, Centerlines, Floats, Scene, paint_tubes, smooth_field, vascular_scene
 
-CONTENT_KINDS = ("vessels", "texture", "edges", "lattice", "granules", "network", "lines", "mixture")
+CONTENT_KINDS = ("vessels", "texture", "edges", "lattice", "granules", "network", "lines", "relief", "mixture")
 
 
 def content_scene(
@@ -35,7 +35,8 @@ def content_scene(
     kind
         One of `CONTENT_KINDS`. "texture": fractal or band-passed noise of any anisotropy; "edges": polygons and step
         terraces; "lattice": periodic, slightly distorted; "granules": blobs of mixed sizes; "network": cell walls
-        and meandering ridges; "lines": straight and bent fibres; "mixture": two of these.
+        and meandering ridges; "lines": straight and bent fibres; "relief": heights lit from the side, as
+        error signals show them; "mixture": two of these.
     height_px, width_px, samples_per_px, margin_px
         As for `vascular_scene`.
 
@@ -64,8 +65,14 @@ def _finished(
     image = ((image - low) / max(float(high - low), 1e-9)).clip(-0.1, 1.1).astype(np.float32)
     if inverted:
         image = 1.0 - image
-    if rng.random() < 0.3:
+    background = rng.random()
+    if background < 0.3:
         image = image + np.float32(rng.uniform(0.05, 0.4)) * smooth_field(rng, image.shape, 4.0)
+    elif background < 0.4:  # a tilted sample, whose slope takes most of the range
+        slope = rng.normal(0, 0.6, 2)
+        y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in image.shape)
+        plane = (slope[0] * y[:, None] + slope[1] * x).astype(np.float32)
+        image = np.float32(np.exp(rng.uniform(np.log(0.08), np.log(0.6)))) * image + plane
     image -= image.min()
     image /= max(1.0, float(image.max()))
     image = ndimage.gaussian_filter(image, float(rng.uniform(0.5, 1.3)) * samples_per_px, truncate=3.0)
@@ -227,7 +234,8 @@ def _network(rng: np.random.Generator, shape: tuple[int, int], samples_per_px: f
         rows, columns = math.ceil(size[0]) + 1, math.ceil(size[1]) + 1
         grid = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1).reshape(-1, 2)
         distance, cell = cKDTree(seeds).query(grid, k=2)
-        wall = np.exp(-(((distance[:, 1] - distance[:, 0]) / rng.uniform(1.5, 4.0)) ** 2))
+        thickness = np.exp(rng.uniform(np.log(1.5), np.log(0.6 * spacing)))  # up to domes that touch
+        wall = np.exp(-(((distance[:, 1] - distance[:, 0]) / thickness) ** 2))
         wall += rng.uniform(0, 0.8) * rng.uniform(0, 1, len(seeds))[cell[:, 0]]
         coarse = wall.reshape(rows, columns).astype(np.float32)
         y = np.arange(shape[0], dtype=np.float32)[:, None] / np.float32(samples_per_px)
@@ -262,6 +270,16 @@ def _lines(rng: np.random.Generator, shape: tuple[int, int], samples_per_px: flo
     return image + np.float32(rng.uniform(0.0, 0.1)) * _texture(rng, shape, samples_per_px)
 
 
+def _relief(rng: np.random.Generator, shape: tuple[int, int], samples_per_px: float) -> Floats:
+    """Grains, terraces or a rough surface, by slope in one direction and a little by height."""
+    height = (_granules, _network, _edges, _texture)[int(rng.integers(4))](rng, shape, samples_per_px)
+    height = ndimage.gaussian_filter(height, samples_per_px * float(rng.uniform(0.5, 2.0)), truncate=3.0)
+    angle = float(rng.uniform(0, 2 * np.pi)) if rng.random() < 0.5 else 0.0  # 0: along the scan lines
+    down, right = np.gradient(height)
+    slope = _standardized(np.float32(np.sin(angle)) * down + np.float32(np.cos(angle)) * right)
+    return slope.clip(-5, 5) + np.float32(rng.uniform(0.0, 0.5)) * _standardized(height)
+
+
 _DRAW: dict[str, Callable[[np.random.Generator, tuple[int, int], float], Floats]] = {
     "texture": _texture,
     "edges": _edges,
@@ -269,6 +287,7 @@ _DRAW: dict[str, Callable[[np.random.Generator, tuple[int, int], float], Floats]
     "granules": _granules,
     "network": _network,
     "lines": _lines,
+    "relief": _relief,
 }
 
 

@@ -81,6 +81,8 @@ def _wide_scanner(rng: np.random.Generator, width_px: int) -> ScannerSettings:
         extra.update(hum_amplitude=float(rng.uniform(0.0, 0.05)), hum_period_px=float(np.exp(rng.uniform(1.2, 6.0))))
     if rng.random() < 0.15:
         extra.update(spike_rate=float(10 ** rng.uniform(-4.5, -2.3)))
+    if rng.random() < 0.12:
+        extra.update(streak_rate=float(10 ** rng.uniform(-2.0, 0.0)))
     if rng.random() < 0.15:
         extra.update(saturation=float(rng.uniform(0.4, 0.9)))
     if rng.random() < 0.3:

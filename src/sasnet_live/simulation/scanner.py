@@ -203,6 +203,15 @@ def _with_noise(lines: Floats, settings: ScannerSettings, rng: np.random.Generat
     if settings.spike_rate:
         count = rng.poisson(settings.spike_rate * lines.size)
         noisy.ravel()[rng.integers(0, lines.size, count)] += rng.exponential(0.5, count).astype(np.float32)
+    if settings.streak_rate:
+        count = rng.poisson(settings.streak_rate * n)
+        start = rng.integers(0, noisy.size, count)
+        end = np.minimum(start + rng.exponential(width / 12.0, count).astype(np.intp) + 1, noisy.size - 1)
+        height = rng.laplace(0.0, 0.1, count).astype(np.float32)
+        steps = np.zeros(noisy.size, np.float32)
+        np.add.at(steps, start, height)
+        np.add.at(steps, end, -height)
+        noisy += np.cumsum(steps).reshape(noisy.shape)
     return noisy
 
 

@@ -72,6 +72,8 @@ class ScannerSettings:
         Interference that runs on from line to line.
     spike_rate
         Chance for each px to read a spike (discharge, dust, cosmic ray).
+    streak_rate
+        Mean number, for each line, of stretches with another offset (a probe that loses contact, a laser that skips).
     bits
         12 or 16: full scale is ``2^bits - 1``.
     """
@@ -120,6 +122,7 @@ class ScannerSettings:
     hum_amplitude: float = 0.0
     hum_period_px: float = 37.0
     spike_rate: float = 0.0
+    streak_rate: float = 0.0
     bits: int = 16
 
     def __post_init__(self) -> None:
@@ -170,6 +173,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lead_backward_px": _NOT_NEGATIVE,
     "hum_period_px": _POSITIVE,
     "spike_rate": (0.0, 1.0),
+    "streak_rate": (0.0, 100.0),
 }
 
 
