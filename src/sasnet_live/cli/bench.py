@@ -1,0 +1,85 @@
+"""`sasnet-live bench`: how many frames a second this machine registers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+
+if TYPE_CHECKING:
+    from sasnet_live.evaluation.speed import Speed
+
+
+def bench(
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Models to time, with commas between; may be repeated.", show_default="all"),
+    ] = None,
+    size: Annotated[str, typer.Option(help="Height x width of the raw frames.")] = "512x512",
+    frames: Annotated[int, typer.Option(min=2, help="How many frames are timed for each model.")] = 40,
+    device: options.Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Time the whole path from raw frame to registered frame, and put it beside what the machine can do at all."""
+    from sasnet_live.evaluation.speed import measure
+    from sasnet_live.registrar import model_names
+
+    from .evaluate import parse_shape, split_names
+
+    names = split_names(models) or [name for name in model_names() if name != "default"]
+    speed = measure(names, parse_shape(size), frames, device, progress=lambda what: typer.echo(f"... {what}", err=True))
+    if as_json:
+        import json
+
+        # NaN is not JSON.
+        typer.echo(json.dumps(_without_nan(speed.as_dict()), indent=2))
+    else:
+        _print(speed)
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _print(speed: Speed) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    machine = ", ".join(f"{key} {value}" for key, value in speed.machine.items() if value)
+    console.print(machine, highlight=False)
+    console.print(
+        f"convolution {speed.convolution_gflop_per_s:.0f} GFLOP/s; NCC and SSIM before and after "
+        f"{speed.metrics.median_ms:.1f} ms (fastest {speed.metrics.fastest_ms:.1f})",
+        highlight=False,
+    )
+    height, width = speed.shape
+    table = Table(box=box.SIMPLE_HEAD, title=f"{height} x {width} raw frames", title_justify="left")
+    table.add_column("model")
+    for name in ("FPS", "median ms", "p99 ms", "fastest ms", "GFLOP", "x arithmetic", "metrics share"):
+        table.add_column(name, justify="right")
+    for model in speed.models:
+        ratio = "–" if math.isnan(model.over_arithmetic) else f"{model.over_arithmetic:.2f}"
+        table.add_row(
+            model.model,
+            f"{model.frames_per_s:.1f}",
+            f"{model.frame.median_ms:.1f}",
+            f"{model.frame.p99_ms:.1f}",
+            f"{model.frame.fastest_ms:.1f}",
+            f"{model.gflop:.2f}",
+            ratio,
+            f"{100 * speed.metrics.median_ms / model.frame.median_ms:.0f} %",
+        )
+    console.print(table)
+    for model in speed.models:
+        if model.stages_ms:
+            stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in model.stages_ms.items())
+            console.print(f"{model.model}, ms: {stages}", highlight=False)

@@ -1,0 +1,90 @@
+"""One thing to register, with whatever truth is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, merge, split
+
+Image = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class ControlPoints:
+    """Places that correspond, marked by hand.
+
+    Attributes
+    ----------
+    reference_xy, moving_xy
+        (n, 2) px along (x, y) in the forward and in the backward image as they are in the `Case`.
+    original_px
+        Size of a px of the case in px of the original images; errors are stated in the latter.
+    """
+
+    reference_xy: Image
+    moving_xy: Image
+    original_px: float = 1.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """The two passes of a scan, lines as rows and left to right, and what is known of them.
+
+    Attributes
+    ----------
+    name, level
+        Which frame, and the group it is reported in ("easy", "interleaved", ...).
+    forward, backward
+        (n_f, W) and (n_b, W) float32.
+    geometry
+        How the two interleave; not mirrored, not cropped, rows as lines.
+    truth
+        (n_b, W) what the backward lines would have read in the forward pass, hidden from methods; None if unknown.
+    displacement_px
+        (n_b, W) true displacement, None if unknown.
+    textured
+        (n_b, W) bool, where the displacement can be judged; None: found from the truth.
+    points
+        Control points, None where there are none.
+    """
+
+    name: str
+    level: str
+    forward: Image
+    backward: Image
+    geometry: ScanGeometry
+    truth: Image | None = None
+    displacement_px: Image | None = None
+    textured: Image | None = None
+    points: ControlPoints | None = None
+
+    @property
+    def reference(self) -> Image:
+        """(n_b, W) the forward pass at the slow-axis positions of the backward lines: what every method may see."""
+        lines: Image = forward_at_backward_lines(self.forward, self.backward.shape[0], self.geometry)  # type: ignore[assignment]
+        return lines
+
+    @property
+    def target(self) -> Image:
+        """What a registered image is scored against: the truth, or for want of one the reference."""
+        return self.reference if self.truth is None else self.truth
+
+    @property
+    def raw(self) -> Image:
+        """(H, W) the frame as a scanner with this geometry records it."""
+        frame: Image = merge(self.forward, self.backward, self.geometry)  # type: ignore[assignment]
+        return frame
+
+
+def case_of_raw(name: str, level: str, raw: Image, geometry: ScanGeometry, **truth: Any) -> Case:
+    """Case of a raw frame; mirroring, cropping and columns are undone, so methods need not know of them."""
+    forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, geometry))
+    return Case(name, level, forward, backward, plain(geometry), **truth)
+
+
+def plain(geometry: ScanGeometry) -> ScanGeometry:
+    """The geometry of passes that have been split off: lines as rows, left to right, cropped."""
+    return replace(geometry, line_axis="rows", backward_mirrored=False, crop=(0, 0))

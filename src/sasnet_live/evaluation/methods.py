@@ -1,0 +1,177 @@
+"""The methods that can be compared, by name: nothing, classical peers, and our own models."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from sasnet_live.errors import InputError
+from sasnet_live.scan import ScanGeometry, merge
+
+Image = np.ndarray[Any, np.dtype[Any]]
+
+
+class RegistrationFailed(Exception):
+    """A method found nothing it could register this frame with; the message says why."""
+
+
+class Registered(NamedTuple):
+    """What a method makes of one frame.
+
+    Attributes
+    ----------
+    image
+        (n_b, W) registered backward lines.
+    displacement_px
+        (n_b, W) along the fast axis, ``registered(x, y) = backward(x - displacement, y - slow_displacement)``; None
+        where the method knows none.
+    slow_displacement_px
+        (n_b, W) along the slow axis; None: no movement.
+    note
+        What the method says of its result, for instance why it passed the frame through; empty if all is well.
+    """
+
+    image: Image
+    displacement_px: Image | None = None
+    slow_displacement_px: Image | None = None
+    note: str = ""
+
+
+class Method(Protocol):
+    """Anything that registers one frame by itself.
+
+    `register` may raise `RegistrationFailed`; the benchmark also takes any other exception for a failure on this
+    frame and goes on. It must not modify its input or remember earlier frames.
+    """
+
+    def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:
+        """Register (n_b, W) backward lines to (n_f, W) forward lines, float32, rows, left to right."""
+        ...
+
+
+class NoRegistration:
+    """The backward lines as they are: what everything else must beat."""
+
+    def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:
+        """Return the input with no displacement."""
+        return Registered(backward, np.zeros_like(backward))
+
+
+class OurModel:
+    """A model of this package through `Registrar`, the way a user runs it, one frame at a time.
+
+    Parameters
+    ----------
+    model
+        A name that `Registrar` knows.
+    output
+        "rendered" or "warped".
+    device
+        As for `Registrar`.
+    """
+
+    def __init__(self, model: str, output: str = "rendered", device: str = "auto") -> None:
+        self._options: dict[str, Any] = {"model": model, "output": output, "device": device, "temporal": False}
+        self._registrars: dict[ScanGeometry, Any] = {}
+        self._shapes: set[tuple[ScanGeometry, tuple[int, ...]]] = set()
+
+    def prepare(self, shape: tuple[int, int], geometry: ScanGeometry) -> None:
+        """Load and warm up for raw frames of one shape and geometry, outside the time that is measured."""
+        if (geometry, shape) not in self._shapes:
+            self._registrar(geometry).warm_up(shape, np.float32)
+            self._shapes.add((geometry, shape))
+
+    def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:
+        """Register without the running estimate: frames of a benchmark are strangers to each other."""
+        registrar = self._registrar(geometry)
+        registrar.reset()
+        found = registrar.register(merge(forward, backward, geometry))
+        image = found.warped if self._options["output"] == "warped" or found.rendered is None else found.rendered
+        return Registered(image, found.displacement_px, note="" if found.accepted else found.reason or "not accepted")
+
+    def _registrar(self, geometry: ScanGeometry) -> Any:
+        if geometry not in self._registrars:
+            from sasnet_live.registrar import Registrar
+
+            self._registrars[geometry] = Registrar(geometry=replace(geometry), **self._options)
+        return self._registrars[geometry]
+
+
+def _peer(name: str) -> Callable[[], Method]:
+    def make() -> Method:
+        from . import peers
+
+        method: Method = getattr(peers, name)()
+        return method
+
+    return make
+
+
+_CLASSICAL: dict[str, Callable[[], Method]] = {
+    "none": NoRegistration,
+    "line-phase": _peer("LinePhase"),
+    "rigid": _peer("BestRigidShift"),
+    "phase-correlation": _peer("PhaseCorrelation"),
+    "sift-affine": _peer("SiftAffine"),
+    "tvl1": _peer("TvL1Flow"),
+    "ilk": _peer("IlkFlow"),
+    "demons": _peer("Demons"),
+    "bspline": _peer("BSpline"),
+}
+
+_GROUPS = ("all", "peers", "ours")
+
+
+def method_names() -> tuple[str, ...]:
+    """Every name that `make_methods` takes, ours as ``model`` (rendered) and ``model:warped``."""
+    return (*_CLASSICAL, *_our_names())
+
+
+def make_methods(names: Sequence[str], device: str = "auto") -> dict[str, Method]:
+    """Methods by name, in the order given.
+
+    Parameters
+    ----------
+    names
+        "all"; "peers" (nothing and all classical ones); "ours"; or single names as `method_names` lists them.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    """
+    wanted = dict.fromkeys(single for name in names for single in _group(name))
+    methods: dict[str, Method] = {}
+    for name in wanted:
+        if name in _CLASSICAL:
+            methods[name] = _CLASSICAL[name]()
+            continue
+        known = method_names()
+        if name not in known:
+            near = difflib.get_close_matches(name, (*known, *_GROUPS), 1)
+            hint = (
+                f"did you mean {near[0]}?" if near else f"expected {', '.join(_GROUPS)} or some of {', '.join(known)}"
+            )
+            raise InputError(f"unknown method {name!r}; {hint}")
+        model, _, output = name.partition(":")
+        methods[name] = OurModel(model, output or "rendered", device)
+    if not methods:
+        raise InputError(f"no method came; expected {', '.join(_GROUPS)} or some of {', '.join(method_names())}")
+    return methods
+
+
+def _group(name: str) -> tuple[str, ...]:
+    if name not in _GROUPS:
+        return (name,)
+    return (*(_CLASSICAL if name != "ours" else ()), *(_our_names() if name != "peers" else ()))
+
+
+def _our_names() -> tuple[str, ...]:
+    from sasnet_live.registrar import model_names
+
+    models = (name for name in model_names() if name != "default")
+    return tuple(f"{model}{output}" for model in models for output in ("", ":warped"))
