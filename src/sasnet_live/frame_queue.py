@@ -216,6 +216,11 @@ class FrameQueue(Generic[Tag]):
             )
 
     @property
+    def closed(self) -> bool:
+        """Whether no more frames are taken."""
+        return self._closed
+
+    @property
     def spill_problem(self) -> str:
         """Why the disk took no more frames, empty if it did."""
         return self._spill.problem if self._spill is not None else ""

@@ -173,6 +173,11 @@ class LivePipeline:
         return self._error
 
     @property
+    def takes_frames(self) -> bool:
+        """Whether frames that are put now will be processed; False after `close`, and after a failure that ends all."""
+        return not self._queue.closed
+
+    @property
     def policy(self) -> Policy:
         """What happens to frames that find no room."""
         return self._queue.policy

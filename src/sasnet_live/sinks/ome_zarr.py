@@ -1,0 +1,225 @@
+"""A sink that writes streams to OME-Zarr by way of ome-writers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Pixels, Registration
+from sasnet_live.sinks.layout import PageOrder, elapsed_s
+from sasnet_live.sinks.metrics_table import figures_of
+from sasnet_live.sinks.protocol import SinkReport, part_path
+from sasnet_live.sinks.recording import Content, as_dtype, check_writable, content_of, describe_stream
+from sasnet_live.stream import StreamInfo
+
+if TYPE_CHECKING:
+    from ome_writers import Dimension, OMEStream
+
+_CHECKED_FRAMES = 1000
+_RECORD = "sasnet_live"
+
+
+class OmeZarrSink:
+    """Writes each stream to an OME-Zarr folder: ``a.ome.zarr``, the next one to ``a_002.ome.zarr``.
+
+    Every frame is a chunk of its own, on disk when `flush` returns; the figures of each frame go into the attributes
+    when the stream is closed. Frames go to the place that their index gives them, places of frames that never came stay
+    empty. At the end frames are read back and compared with what was given, all of them up to 1000 and as many spread
+    over longer streams.
+
+    Parameters
+    ----------
+    path, content, dtype, record, overwrite
+        As for `sasnet_live.sinks.recording.OmeTiffSink`.
+
+    Notes
+    -----
+    ome-writers 0.3 cannot write float32 with named channels: such streams have numbered ones, and the names in the
+    record.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        content: Content = "registered",
+        *,
+        dtype: Any = None,
+        record: Callable[[], Mapping[str, str]] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        if content not in get_args(Content):
+            raise InputError(f"content is {content!r}; expected one of {', '.join(get_args(Content))}")
+        self._path = Path(path)
+        self._content: Content = content
+        self._dtype = None if dtype is None else np.dtype(dtype)
+        self._record = record or dict
+        self._overwrite = overwrite
+        self._part = 0
+        self._info: StreamInfo | None = None
+        self._order: PageOrder | None = None
+        self._stream: OMEStream | None = None
+        self._first: Frame | None = None
+        self._at = 0
+        self._checksums: dict[int, int] = {}
+        check_writable(self._path, overwrite)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self._here.name
+
+    @property
+    def _here(self) -> Path:
+        return part_path(self._path, max(self._part, 1))
+
+    def open(self, stream: StreamInfo) -> None:
+        """Choose the folder; it is made with the first frame, whose size after registration is known then."""
+        self._part += 1
+        self._info = stream
+        self._order = PageOrder.of(stream)
+        self._stream = self._first = None
+        self._at = 0
+        self._checksums.clear()
+        check_writable(self._here, self._overwrite)
+
+    def write(self, frame: Frame, registration: Registration) -> None:
+        """Hand a frame to the writer."""
+        image = np.ascontiguousarray(as_dtype(content_of(self._content, frame, registration), self._dtype))
+        if self._stream is None:
+            self._first = frame
+            self._stream = self._new_stream(image)
+        place = None if self._order is None else self._order.page(frame.index)
+        if place is not None and place < self._at:
+            raise InputError(f"{self.name}: the frame at {dict(frame.index)} came after later ones")
+        if place is not None and place > self._at:
+            self._stream.skip(frames=place - self._at)
+            self._at = place
+        metadata: dict[str, Any] = {"frame": frame.sequence_number, "delta_t": elapsed_s(frame, self._first or frame)}
+        exposure_ms = frame.metadata.get("exposure_ms")
+        if exposure_ms:
+            metadata["exposure_time"] = float(exposure_ms) / 1e3
+        if self._content != "raw":
+            # JSON has no NaN.
+            metadata.update({k: None if v != v else v for k, v in figures_of(registration).items()})
+        self._stream.append(image, frame_metadata=metadata)
+        self._checksums[frame.sequence_number] = zlib.crc32(image.data)
+        self._at += 1
+
+    def flush(self) -> None:
+        """Wait until the frames handed over are on disk."""
+        if self._stream is None:
+            return
+        if not self._here.exists():
+            raise FileNotFoundError(f"{self._here} has been removed while it was being written")
+        # ome-writers keeps the futures of its writes until it is closed, and has no flush of its own.
+        futures = getattr(self._stream._backend, "_futures", [])
+        while futures:
+            futures.pop().result()
+
+    def close(self) -> SinkReport:
+        """Complete the folder, and read back what is there."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return SinkReport(self.name, 0, verified=0)
+        try:
+            stream.close()
+            verified = self._verified()
+        except Exception as error:
+            return SinkReport(self.name, 0, 0, (self._here,), f"{type(error).__name__}: {error}")
+        return SinkReport(self.name, 0, verified, (self._here,))
+
+    def _new_stream(self, image: Pixels) -> OMEStream:
+        from ome_writers import AcquisitionSettings, OmeZarrFormat, create_stream
+
+        if self._info is None or self._order is None:
+            raise InputError("write() came before open(); open the sink with a stream first")
+        if self._overwrite and self._here.exists():
+            shutil.rmtree(self._here)
+        settings = AcquisitionSettings(
+            root_path=str(self._here),
+            dtype=str(image.dtype),
+            dimensions=tuple(_dimensions(self._info, self._order, image)),
+            format=OmeZarrFormat(),
+            overwrite=self._overwrite,
+        )
+        stream = create_stream(settings)
+        record = {**describe_stream(self._info), "content": self._content, **self._record()}
+        stream.set_global_metadata(_RECORD, {**record, "channels": json.dumps(self._info.channels)})
+        return stream
+
+    def _verified(self) -> int:
+        """Number of frames whose pixels are on disk as they were given."""
+        listed = 0
+        numbers = sorted(self._checksums)
+        checked = set(numbers[:: max(1, -(-len(numbers) // _CHECKED_FRAMES))])
+        for group in (self._here, *(path for path in self._here.iterdir() if path.is_dir())):
+            places = _places_in(group)
+            if not places:
+                continue
+            store = _opened(group)
+            for number, place in places.items():
+                if number in checked:
+                    pixels = np.ascontiguousarray(store[place].read().result())
+                    listed += zlib.crc32(pixels.data) == self._checksums[number]
+                else:
+                    listed += number in self._checksums
+        return listed
+
+
+def _dimensions(info: StreamInfo, order: PageOrder, image: Pixels) -> list[Dimension]:
+    """Axes of an image as ome-writers has them, in the order of acquisition."""
+    from ome_writers import Channel, Dimension, Position, PositionDimension
+
+    made: list[Dimension] = []
+    for letter, size in zip(order.axes, order.sizes, strict=True):
+        # The first axis is open, so that a run that ends early leaves no empty frames behind; positions cannot be.
+        count = size if made else None
+        if letter == "T":
+            made.append(_axis("t", "time", count, 1, info.interval_s, "second"))
+        elif letter == "Z":
+            made.append(_axis("z", "space", count, 1, info.z_step_um, "micrometer"))
+        elif letter == "P":
+            made.append(PositionDimension(coords=[Position(name=f"Pos{n}") for n in range(size or 1)]))
+        elif info.channels and image.dtype.kind in "ui":
+            named: list[Any] = [Channel(name=name) for name in info.channels]
+            made.append(Dimension(name="c", type="channel", coords=named, count=len(named), chunk_size=1))
+        else:
+            made.append(Dimension(name="c", type="channel", count=size, chunk_size=1))
+    for name, size in zip("yx", image.shape, strict=True):
+        made.append(_axis(name, "space", size, size, info.pixel_size_um, "micrometer"))
+    return made
+
+
+def _axis(
+    name: str, kind: Literal["time", "space"], count: int | None, chunk: int, scale: float | None, unit: str
+) -> Dimension:
+    from ome_writers import Dimension
+
+    if not scale:
+        return Dimension(name=name, type=kind, count=count, chunk_size=chunk)
+    return Dimension(name=name, type=kind, count=count, chunk_size=chunk, scale=scale, unit=unit)
+
+
+def _places_in(group: Path) -> dict[int, tuple[int, ...]]:
+    """Where each frame is, by its number, as the attributes of an image say."""
+    try:
+        attributes = json.loads((group / "zarr.json").read_text())["attributes"]
+        frames = attributes["ome_writers"]["frame_metadata"]
+    except (OSError, KeyError, ValueError):
+        return {}
+    return {int(frame["frame"]): tuple(frame["storage_index"]) for frame in frames}
+
+
+def _opened(group: Path) -> Any:
+    """The pixels of an image, as they are on disk now."""
+    import tensorstore
+
+    store = {"driver": "file", "path": str(group / "0")}
+    return tensorstore.open({"driver": "zarr3", "kvstore": store}, read=True, open=True).result()
