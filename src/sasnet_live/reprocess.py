@@ -64,6 +64,8 @@ class ReprocessSettings:
         "rendered", "warped", or "both": two files, named ``_rendered`` and ``_warped``.
     align_on
         The channel in which the displacement is found, by index or name; the others are moved with it.
+    axes
+        Axes of the inputs where their files have them wrong, see `sasnet_live.sources.tiff.TiffStack`.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite
@@ -80,6 +82,7 @@ class ReprocessSettings:
     search_px: float | None = None
     output: Output = "rendered"
     align_on: int | str = 0
+    axes: str | None = None
     dtype: str | None = None
     overwrite: bool = False
     resume: bool = False
@@ -293,7 +296,7 @@ class _FileRun:
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
-        stack = self._open.enter_context(TiffStack(self._job.source))
+        stack = self._open.enter_context(TiffStack(self._job.source, self._settings.axes))
         layout = stack.layout
         channels = layout.size("C") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
@@ -370,6 +373,7 @@ class _FileRun:
         settings = {
             "output": kind,
             "align_on": str(self._settings.align_on),
+            "axes": self._settings.axes or "as the input",
             "temporal": str(self._settings.temporal),
             "search_px": str(self._settings.search_px),
             "dtype": str(self._settings.dtype or "as the input"),
@@ -462,7 +466,7 @@ def _expand(given: str, suffixes: tuple[str, ...]) -> list[Path]:
     path = Path(given)
     if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in suffixes)
-        raw = [one for one in found if "output" not in read_record(one)]
+        raw = [one for one in found if not _is_registered(one)]
         if not raw:
             raise InputError(f"{path}: holds no TIFF file{' that is not registered yet' if found else ''}; check it")
         return raw
@@ -476,6 +480,12 @@ def _expand(given: str, suffixes: tuple[str, ...]) -> list[Path]:
             raise InputError(f"{given}: no file matches; check the pattern")
         return matching
     raise InputError(f"{given}: no such file or folder; check the name")
+
+
+def _is_registered(path: Path) -> bool:
+    """Whether a file came out of this program registered; it also writes raw recordings."""
+    record = read_record(path)
+    return "output" in record or record.get("content", "raw") != "raw"
 
 
 def _stem(path: Path) -> str:

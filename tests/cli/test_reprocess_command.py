@@ -75,8 +75,8 @@ def test_every_option_reaches_the_work(
 ) -> None:
     recording(tmp_path / "a.tif")
     options = (
-        "--model full --device cuda --precision fp16 --output both --align-on 0 --line-axis columns --first backward "
-        "--mirrored --line-offset -3 --crop 1 2 --slow-axis stepped --search-px 20 --each-frame-alone --dtype float32 "
+        "--model full --device cuda --precision fp16 --output both --align-on 0 --axes TYX --line-axis columns "
+        "--first backward --mirrored --line-offset -3 --crop 1 2 --slow-axis stepped --search-px 20 --each-frame-alone --dtype float32 "
         "--overwrite"
     )
     run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif", *options.split())
@@ -88,6 +88,7 @@ def test_every_option_reaches_the_work(
             precision="fp16",
             output="both",
             align_on="0",
+            axes="TYX",
             search_px=20.0,
             temporal=False,
             dtype="float32",
@@ -234,6 +235,28 @@ def _wait_until_larger(path: Path, size: int) -> None:
     while not path.exists() or path.stat().st_size < size:
         assert time.monotonic() < deadline, f"{path} did not grow"
         time.sleep(0.01)
+
+
+def test_disk_full_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: Any) -> None:
+    """A limit on the size of files stands for a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")
+    data = recording(tmp_path / "a.tif", count=20)
+    arguments = (tmp_path / "a.tif", "-o", tmp_path / "b.tif")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8 * data[0].nbytes, before[1]))
+    try:
+        status, out, err = run(capsys, *arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (status, out) == (1, "")
+    assert complaints(err) == [
+        f"sasnet-live: {tmp_path / 'a.tif'}: File too large; make room or check the disk, then go on with --resume"
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif.partial"]
+    status, out, err = run(capsys, *arguments, "--resume")
+    assert status == 0
+    assert 0 < int(err.split("a.tif  ")[1].split("/")[0]) < 8
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), expected(data))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -244,6 +244,38 @@ def test_damage_that_only_reading_finds(tmp_path: Path) -> None:
             stack.read({"T": 1})
 
 
+def test_plain_imagej_stack_is_a_time_series(tmp_path: Path) -> None:
+    options = {"imagej": True, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", ramp(5, 6, 8), metadata={"axes": "ZYX", "hyperstack": False}, **options)
+    tifffile.imwrite(tmp_path / "b.tif", ramp(5, 6, 8), metadata={"axes": "ZYX"}, **options)
+    for name, axes in (("a.tif", "T"), ("b.tif", "Z")):
+        with TiffStack(tmp_path / name) as stack:
+            assert stack.layout.axes == axes
+
+
+def test_axes_told_by_the_user(tmp_path: Path) -> None:
+    data = ramp(2, 5, 6, 8)
+    tifffile.imwrite(tmp_path / "a.tif", data, metadata={"axes": "ZTYX"})
+    for axes in ("TCYX", "tc"):
+        with TiffStack(tmp_path / "a.tif", axes) as stack:
+            assert (stack.layout.axes, stack.layout.sizes) == ("TC", (2, 5))
+            np.testing.assert_array_equal(stack.read({"T": 1, "C": 3}), data[1, 3])
+    for axes in ("TYX", "TZCYX", "TQYX", "YX", ""):
+        with pytest.raises(
+            InputError, match=r"do not fit, the file has 2 x 5 before YX; give one letter of P, T, Z, C"
+        ):
+            TiffStack(tmp_path / "a.tif", axes)
+
+
+def test_times_mislabelled_as_channels(tmp_path: Path) -> None:
+    """As tifffile writes a stack for ImageJ unless told what its axes are."""
+    tifffile.imwrite(tmp_path / "a.tif", ramp(65, 6, 8), imagej=True)
+    with pytest.raises(InputError, match=r"its 65 frames are channels of one scan; .* --axes TYX"):
+        TiffStack(tmp_path / "a.tif")
+    with TiffStack(tmp_path / "a.tif", "TYX") as stack:
+        assert (stack.layout.axes, stack.layout.sizes) == ("T", (65,))
+
+
 def test_axes_that_are_not_there(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", ramp(5, 6, 8))
     with TiffStack(tmp_path / "a.tif") as stack, pytest.raises(InputError, match="has no axis Z"):

@@ -36,6 +36,9 @@ def reprocess(
     align_on: Annotated[
         str, typer.Option(metavar="CHANNEL", help="Channel, by number or name, in which the displacement is found.")
     ] = "0",
+    axes: Annotated[
+        str | None, typer.Option(metavar="TYX", help="What the axes are, where a file has them wrong: T, Z, C, P.")
+    ] = None,
     line_axis: options.LineAxis = "rows",
     first: options.First = "forward",
     mirrored: options.Mirrored = False,
@@ -76,6 +79,7 @@ def reprocess(
         search_px=search_px,
         output=output,
         align_on=align_on,
+        axes=axes,
         dtype=dtype,
         overwrite=overwrite,
         resume=resume,

@@ -15,13 +15,16 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
-from sasnet_live.stack import StackLayout
+from sasnet_live.stack import AXES, StackLayout
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
 SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
 """Names that TIFF files end with, lower case."""
+
+MOST_CHANNELS = 64
+"""More of them, with no other axis, are taken for times that a program has mislabelled."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNS_OF_A_CUT = (
@@ -62,6 +65,10 @@ class TiffStack:
     ----------
     path
         The file. It is checked as a whole when opened, so that a truncated file is found before work starts.
+    axes
+        What the axes really are, slowest first, such as "TYX", where the file says something else. Letters of
+        `sasnet_live.stack.AXES`. By default as the file has it; the slices of a plain ImageJ stack count as times,
+        because ImageJ calls them slices whatever they are.
 
     Attributes
     ----------
@@ -76,7 +83,7 @@ class TiffStack:
         In one line: the file, what is wrong with it, and the remedy. See the table in ``tests/sources/test_tiff.py``.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, axes: str | None = None) -> None:
         self.path = Path(path)
         self._tiff = _open(self.path)
         try:
@@ -84,7 +91,7 @@ class TiffStack:
                 self._series = self._usable_series()
                 self._check_pixels()
                 self._check_complete(messages)
-                self.layout, self._page = self._lay_out()
+                self.layout, self._page = self._lay_out(axes)
                 self._check_codec()
         except BaseException:
             self._tiff.close()
@@ -240,11 +247,34 @@ class TiffStack:
                 "new file"
             )
 
-    def _lay_out(self) -> tuple[StackLayout, np.ndarray[Any, np.dtype[np.int64]]]:
+    def _kinds(self, axes: str | None) -> list[str]:
+        """For each axis of the series before (Y, X), which one of `AXES` it counts as."""
+        series = self._series[0]
+        sizes = series.shape[:-2]
+        if axes is None:
+            kinds = [_AXIS_KIND.get(axis, "T") for axis in series.axes[:-2]]
+            if kinds == ["Z"] and series.kind == "imagej" and not (self._tiff.imagej_metadata or {}).get("hyperstack"):
+                return ["T"]
+            if kinds == ["C"] and sizes[0] > MOST_CHANNELS:
+                raise InputError(
+                    f"{self.path}: says that its {sizes[0]} frames are channels of one scan; expected {MOST_CHANNELS} "
+                    "at most: if they are times, say so with --axes TYX"
+                )
+            return kinds
+        kinds = list(axes.upper().removesuffix("YX"))
+        if len(kinds) != len(sizes) or set(kinds) - set(AXES):
+            have = " x ".join(map(str, sizes)) or "no axes"
+            raise InputError(
+                f"{self.path}: axes {axes!r} do not fit, the file has {have} before YX; give one letter of "
+                f"{', '.join(AXES)} for each, then YX"
+            )
+        return kinds
+
+    def _lay_out(self, given: str | None) -> tuple[StackLayout, np.ndarray[Any, np.dtype[np.int64]]]:
         """The stack's layout, and for each position along its axes the number of its page."""
         series = self._series[0]
         sizes = series.shape[:-2]
-        kinds = [_AXIS_KIND.get(axis, "T") for axis in series.axes[:-2]]
+        kinds = self._kinds(given)
         if len(self._series) > 1:
             sizes, kinds = (len(self._series), *sizes), ["P", *kinds]
         pages = np.arange(math.prod(sizes), dtype=np.int64).reshape(sizes)
