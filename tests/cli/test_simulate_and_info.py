@@ -102,7 +102,7 @@ def test_info_of_what_is_no_tiff(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_weights_are_described_from_their_header(tmp_path: Path) -> None:
     header = json.dumps(
         {
-            "__metadata__": {"version": "3"},
+            "__metadata__": {"version": "0.1.0", "scores": json.dumps({"easy": {"ncc": 0.98765, "pairs": 9}})},
             "a": {"dtype": "F32", "shape": [300, 100], "data_offsets": [0, 120_000]},
             "b": {"dtype": "F32", "shape": [], "data_offsets": [120_000, 120_004]},
         }
@@ -110,5 +110,5 @@ def test_weights_are_described_from_their_header(tmp_path: Path) -> None:
     path = tmp_path / "lite.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(120_004))
     text = describe_weights(path)
-    assert text.startswith("0.03 M parameters, 0.1 MiB, version 3, sha256 ")
+    assert text.startswith("0.03 M parameters, 0.1 MiB, trained with 0.1.0, easy ncc 0.988 pairs 9, sha256 ")
     assert len(text.split()[-1]) == 64

@@ -76,8 +76,26 @@ def describe_weights(path: Path) -> str:
     metadata: Mapping[str, object] = header.pop("__metadata__", {})
     parameters = sum(math.prod(tensor["shape"]) for tensor in header.values())  # type: ignore[call-overload]
     parts = [f"{parameters / 1e6:.2f} M parameters, {len(content) / 2**20:.1f} MiB"]
-    parts += [f"{name} {metadata[name]}" for name in ("version", "scores") if name in metadata]
+    if metadata.get("version"):
+        parts.append(f"trained with {metadata['version']}")
+    parts += _scores(metadata.get("scores"))
     return ", ".join([*parts, f"sha256 {hashlib.sha256(content).hexdigest()}"])
+
+
+def _scores(text: object) -> Iterator[str]:
+    """Scores by level of difficulty and metric, as training writes them."""
+    import json
+
+    scores = json.loads(text) if isinstance(text, str) and text else {}
+    for level, figures in scores.items():
+        if isinstance(figures, dict):
+            yield " ".join([level, *(f"{name} {_short(value)}" for name, value in figures.items())])
+        else:
+            yield f"{level} {_short(figures)}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _file(path: Path) -> Iterator[tuple[str, str]]:
