@@ -68,7 +68,9 @@ class TestPairs:
         (case,) = open_dataset(str(tmp_path), "pairs", scan)
         np.testing.assert_array_equal(case.forward, pages[0].T[:, 1:-2])
         np.testing.assert_array_equal(case.backward, pages[1].T[:, ::-1][:, 1:-2])
-        assert case.geometry == ScanGeometry()
+        assert case.geometry == ScanGeometry(crop=(1, 2))
+        for ours, expected in zip(split(case.raw, case.geometry), (case.forward, case.backward), strict=True):
+            np.testing.assert_array_equal(ours, expected)
 
     def test_raster_pairs_hide_half_of_the_truth(self, tmp_path: Path) -> None:
         forward, backward = _write_pair(tmp_path / "a.tif", 2)

@@ -115,8 +115,7 @@ def score_method(dataset: str, case: Case, name: str, method: Method) -> tuple[S
     try:
         prepare: Any = getattr(method, "prepare", None)
         if prepare is not None:
-            height = case.forward.shape[-2] + case.backward.shape[-2]
-            prepare((height, case.forward.shape[-1]), case.geometry)
+            prepare(case.raw.shape, case.geometry)
         start = time.perf_counter()
         registered = method.register(case.forward, case.backward, case.geometry)
         if registered.image.shape != case.backward.shape:

@@ -40,7 +40,8 @@ class Case:
     forward, backward
         (n_f, W) and (n_b, W) float32.
     geometry
-        How the two interleave; not mirrored, not cropped, rows as lines.
+        How the two interleave: rows as lines, not mirrored. Its crop has been taken off the passes and still says
+        where the beam turned round.
     truth
         (n_b, W) what the backward lines would have read in the forward pass, hidden from methods; None if unknown.
     displacement_px
@@ -64,7 +65,7 @@ class Case:
     @property
     def reference(self) -> Image:
         """(n_b, W) the forward pass at the slow-axis positions of the backward lines: what every method may see."""
-        lines: Image = forward_at_backward_lines(self.forward, self.backward.shape[0], self.geometry)  # type: ignore[assignment]
+        lines: Image = forward_at_backward_lines(self.forward, self.backward.shape[0], self.geometry)
         return lines
 
     @property
@@ -74,17 +75,26 @@ class Case:
 
     @property
     def raw(self) -> Image:
-        """(H, W) the frame as a scanner with this geometry records it."""
-        frame: Image = merge(self.forward, self.backward, self.geometry)  # type: ignore[assignment]
-        return frame
+        """(H, W) the frame as a scanner with this geometry records it; see `raw_frame`."""
+        return raw_frame(self.forward, self.backward, self.geometry)
 
 
 def case_of_raw(name: str, level: str, raw: Image, geometry: ScanGeometry, **truth: Any) -> Case:
-    """Case of a raw frame; mirroring, cropping and columns are undone, so methods need not know of them."""
+    """Case of a raw frame; mirroring and columns are undone, so methods need not know of them."""
     forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, geometry))
     return Case(name, level, forward, backward, plain(geometry), **truth)
 
 
 def plain(geometry: ScanGeometry) -> ScanGeometry:
-    """The geometry of passes that have been split off: lines as rows, left to right, cropped."""
-    return replace(geometry, line_axis="rows", backward_mirrored=False, crop=(0, 0))
+    """The geometry of passes that have been split off: lines as rows, left to right."""
+    return replace(geometry, line_axis="rows", backward_mirrored=False)
+
+
+def raw_frame(forward: Image, backward: Image, geometry: ScanGeometry) -> Image:
+    """(H, W + crop) of passes (n, W): a frame that `scan.split` divides into them again.
+
+    Turnaround px that were dropped are filled with the end values of each line.
+    """
+    ends = ((0, 0), geometry.crop)
+    frame: Image = merge(np.pad(forward, ends, mode="edge"), np.pad(backward, ends, mode="edge"), geometry)
+    return frame

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry, merge
+from sasnet_live.scan import ScanGeometry
+
+from .case import raw_frame
 
 Image = np.ndarray[Any, np.dtype[Any]]
 
@@ -89,7 +90,7 @@ class OurModel:
         """Register without the running estimate: frames of a benchmark are strangers to each other."""
         registrar = self._registrar(geometry)
         registrar.reset()
-        found = registrar.register(merge(forward, backward, geometry))
+        found = registrar.register(raw_frame(forward, backward, geometry))
         image = found.warped if self._options["output"] == "warped" or found.rendered is None else found.rendered
         return Registered(image, found.displacement_px, note="" if found.accepted else found.reason or "not accepted")
 
@@ -97,7 +98,7 @@ class OurModel:
         if geometry not in self._registrars:
             from sasnet_live.registrar import Registrar
 
-            self._registrars[geometry] = Registrar(geometry=replace(geometry), **self._options)
+            self._registrars[geometry] = Registrar(geometry=geometry, **self._options)
         return self._registrars[geometry]
 
 

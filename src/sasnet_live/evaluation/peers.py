@@ -202,7 +202,7 @@ class BSpline:
 
 
 def _reference(forward: Image, backward: Image, geometry: ScanGeometry) -> Image:
-    reference: Image = forward_at_backward_lines(forward, backward.shape[0], geometry)  # type: ignore[assignment]
+    reference: Image = forward_at_backward_lines(forward, backward.shape[0], geometry)
     return reference
 
 
@@ -240,7 +240,7 @@ def _stretched(image: Image) -> Image:
 
 
 def _moved(backward: Image, displacement_px: float) -> Image:
-    moved: Image = move_lines(backward, np.float64(displacement_px))  # type: ignore[arg-type, assignment]
+    moved: Image = move_lines(backward, np.float64(displacement_px))  # type: ignore[arg-type]
     return moved
 
 
