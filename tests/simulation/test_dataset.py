@@ -9,7 +9,7 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.scan import ScanGeometry
-from sasnet_live.simulation.dataset import SimulatedPairs
+from sasnet_live.simulation.dataset import DATA_VERSION, SimulatedPairs
 
 
 @pytest.fixture
@@ -78,3 +78,20 @@ def test_what_is_not_there_is_refused(small: SimulatedPairs, split: str, index: 
 def test_unknown_data_set_is_refused() -> None:
     with pytest.raises(InputError, match="or-pam-sim-4k"):
         SimulatedPairs("or-pam-real")
+
+
+def test_pairs_of_this_version_are_what_they_were() -> None:
+    """A guard: where this fails, the pairs have changed. Raise DATA_VERSION, then write the new figures here."""
+    pairs = SimulatedPairs("or-pam-sim-4k", height=64, width=128)
+    figures = []
+    for index in (0, 1, 2):
+        frame = pairs.load_pair("test", index)
+        scale = frame.full_scale
+        figures.append((frame.raw.mean() / scale, frame.truth.mean() / scale, frame.displacement_px.mean()))
+    assert DATA_VERSION == 1
+    expected = [
+        (0.20032, 0.19328, -0.24047),
+        (0.24883, 0.24877, 2.26725),
+        (0.18552, 0.18679, -2.79673),
+    ]
+    np.testing.assert_allclose(figures, expected, atol=2e-4)

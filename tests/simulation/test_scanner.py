@@ -263,6 +263,7 @@ def test_textured_is_where_the_truth_slopes_and_was_recorded(scene: Scene) -> No
         ({"lag_px": float("nan")}, "lag_px"),
         ({"noise_memory": 1.0}, "noise_memory"),
         ({"tail_forward": (-0.1, 2.0)}, "tail_forward"),
+        ({"tail_backward": (1.2, 2.0)}, "at most 1"),
         ({"ripple_forward": ((float("inf"), 1.0, 0.0),)}, "ripple_forward"),
     ],
 )

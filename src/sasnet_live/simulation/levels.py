@@ -17,7 +17,20 @@ LEVELS: tuple[Level, ...] = ("easy", "medium", "hard")
 
 @dataclass(frozen=True)
 class Difficulty:
-    """Typical sizes at one level; lengths in px at 512 px a line, the rest in fractions."""
+    """Typical sizes at one level.
+
+    Attributes
+    ----------
+    lag, bend, line, creep
+        In px at 512 px a line: actuator lag; hysteresis, overshoot and ripple; jitter of the lines (their wander is
+        five times that over a frame); creep down the frame.
+    noise
+        Electronic noise in fractions of full scale; the other noises follow it.
+    appearance
+        Scale of the logarithm of the gain between the passes; the other changes follow it.
+    tail, tail_px
+        Fraction of the signal in the electronic tail, and its decay length.
+    """
 
     lag: float
     bend: float  # hysteresis, overshoot, ripple together
@@ -26,12 +39,13 @@ class Difficulty:
     noise: float
     appearance: float
     tail: float
+    tail_px: float
 
 
 DIFFICULTY: dict[str, Difficulty] = {
-    "easy": Difficulty(lag=3, bend=0.5, line=0.04, creep=0.3, noise=0.014, appearance=0.10, tail=0.10),
-    "medium": Difficulty(lag=8, bend=1.3, line=0.10, creep=0.8, noise=0.027, appearance=0.20, tail=0.20),
-    "hard": Difficulty(lag=16, bend=2.6, line=0.20, creep=1.6, noise=0.050, appearance=0.32, tail=0.30),
+    "easy": Difficulty(lag=3, bend=0.5, line=0.04, creep=0.3, noise=0.016, appearance=0.10, tail=0.25, tail_px=0.7),
+    "medium": Difficulty(lag=8, bend=1.3, line=0.10, creep=0.8, noise=0.031, appearance=0.20, tail=0.40, tail_px=0.9),
+    "hard": Difficulty(lag=16, bend=2.6, line=0.20, creep=1.6, noise=0.065, appearance=0.32, tail=0.55, tail_px=1.1),
 }
 
 
@@ -39,7 +53,8 @@ def random_scanner(rng: np.random.Generator, level: Level, width_px: int = 512) 
     """A scanner of a level of difficulty.
 
     "easy", "medium", "hard": about 3, 8, 16 px of lag at 512 px a line, either sign, with bending of the path, line
-    jitter, noise and a change of appearance that grow with the level. "wide", for training: any lag up to 32 px, any
+    jitter, noise and a change of appearance that grow with the level. On vessels, backward lines moved by the true
+    displacement and matched in gain have an NCC of about 0.99, 0.96, 0.89 with the truth. "wide", for training: any lag up to 32 px, any
     appearance, from nearly noise-free to very noisy, each fault drawn on its own.
 
     Raises
@@ -64,7 +79,8 @@ def _wide_scanner(rng: np.random.Generator, width_px: int) -> ScannerSettings:
         creep=float(np.exp(rng.uniform(np.log(0.05), np.log(3.0)))),
         noise=float(np.exp(rng.uniform(np.log(0.001), np.log(0.12)))),
         appearance=float(rng.uniform(0.0, 0.6)),
-        tail=float(rng.uniform(0.0, 0.5)),
+        tail=float(rng.uniform(0.0, 0.7)),
+        tail_px=float(np.exp(rng.uniform(np.log(0.4), np.log(3.0)))),
     )
     settings = _scanner(rng, difficulty, width_px, lag_px=min(lag, 32.0))
     extra: dict[str, Any] = {}
@@ -111,7 +127,8 @@ def _scanner(rng: np.random.Generator, level: Difficulty, width_px: int, lag_px:
     noise = about(level.noise)
     common, gamma = cosines(0.5 * level.appearance), 1.0 + 0.3 * level.appearance * float(rng.standard_normal())
     other = cosines(level.appearance)
-    tail_px = float(rng.uniform(0.8, 3.0)) * max(px, 0.5)
+    # Short beside the structures, so that the tail's centroid is also by how much it moves them.
+    tail_px = about(level.tail_px)
     return ScannerSettings(
         fast_axis="sinusoidal" if sinusoidal else "triangular",
         lag_px=sign * lag_px * px,

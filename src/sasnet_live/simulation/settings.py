@@ -137,6 +137,10 @@ class ScannerSettings:
                 value = getattr(self, field.name)
                 raise InputError(f"{field.name} is {value!r}; expected finite numbers in [{low:g}, {high:g}]")
 
+        for name in ("tail_forward", "tail_backward"):
+            if getattr(self, name)[0] > 1:
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected a fraction of at most 1, then a length")
+
     @property
     def full_scale(self) -> int:
         """The largest number that the digitizer gives."""
