@@ -126,20 +126,22 @@ def test_calibration_record_and_times(tmp_path: Path) -> None:
         assert x[0] / x[1] == pytest.approx(1e4 / 0.25)
 
 
+SOURCE = (
+    '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+    '<Instrument ID="Instrument:0"><Objective ID="Objective:0" LensNA="0.3"/></Instrument>'
+    '<Image ID="Image:0" Name="ear"><AcquisitionDate>2025-01-02T03:04:05</AcquisitionDate>'
+    '<InstrumentRef ID="Instrument:0"/><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="8" '
+    'SizeY="6" SizeZ="1" SizeC="1" SizeT="4" SignificantBits="12" PhysicalSizeX="0.25" PhysicalSizeY="0.5">'
+    '<Channel ID="Channel:0:0" Name="532 nm" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="4"/>'
+    '<Plane TheZ="0" TheC="0" TheT="3" DeltaT="1.5"/></Pixels></Image>'
+    '<StructuredAnnotations><CommentAnnotation ID="Annotation:0"><Value>kept</Value></CommentAnnotation>'
+    "</StructuredAnnotations></OME>"
+)
+
+
 def test_ome_metadata_of_the_source_are_carried_on(tmp_path: Path) -> None:
     """Also what this program knows nothing of: instrument, times of planes, annotations."""
-    source = (
-        '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
-        '<Instrument ID="Instrument:0"><Objective ID="Objective:0" LensNA="0.3"/></Instrument>'
-        '<Image ID="Image:0" Name="ear"><AcquisitionDate>2025-01-02T03:04:05</AcquisitionDate>'
-        '<InstrumentRef ID="Instrument:0"/><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="8" '
-        'SizeY="6" SizeZ="1" SizeC="1" SizeT="4" SignificantBits="12" PhysicalSizeX="0.25" PhysicalSizeY="0.5">'
-        '<Channel ID="Channel:0:0" Name="532 nm" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="4"/>'
-        '<Plane TheZ="0" TheC="0" TheT="3" DeltaT="1.5"/></Pixels></Image>'
-        '<StructuredAnnotations><CommentAnnotation ID="Annotation:0"><Value>kept</Value></CommentAnnotation>'
-        "</StructuredAnnotations></OME>"
-    )
-    write(tmp_path / "a.ome.tiff", frames(4), layout("T", (4,), ome_xml=source), record={"model": "lite"})
+    write(tmp_path / "a.ome.tiff", frames(4), layout("T", (4,), ome_xml=SOURCE), record={"model": "lite"})
     ome = ome_types.from_xml(tifffile.tiffcomment(tmp_path / "a.ome.tiff"), validate=True)
     image = ome.images[0]
     assert ome.instruments[0].objectives[0].lens_na == 0.3
@@ -150,6 +152,17 @@ def test_ome_metadata_of_the_source_are_carried_on(tmp_path: Path) -> None:
     assert image.pixels.channels[0].name == "532 nm"
     assert ome.structured_annotations[0].value == "kept"
     assert read_record(tmp_path / "a.ome.tiff")["model"] == "lite"
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tiff"), frames(4))
+
+
+@pytest.mark.parametrize(
+    "source", ["", "<OME", "<OME/>", SOURCE.replace("2016-06", "2013-06"), SOURCE.replace('SizeT="4"', 'SizeT="5"')]
+)
+def test_ome_metadata_that_cannot_be_carried_on(tmp_path: Path, source: str) -> None:
+    write(tmp_path / "a.ome.tiff", frames(4), layout("T", (4,), ome_xml=source, pixel_size_um=(0.5, 0.25)))
+    ome = ome_types.from_xml(tifffile.tiffcomment(tmp_path / "a.ome.tiff"), validate=True)
+    assert ome.images[0].pixels.physical_size_x == 0.25
+    assert ome.instruments == []
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tiff"), frames(4))
 
 

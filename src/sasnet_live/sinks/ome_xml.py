@@ -87,8 +87,10 @@ def _source(layout: StackLayout) -> Element | None:
     except ElementTree.ParseError:
         return None
     images = root.findall(_tag("Image"))
-    whole = all(image.find(_tag("Pixels")) is not None for image in images)
-    return root if root.tag == _tag("OME") and whole and len(images) == layout.size("P") else None
+    described = [image.find(_tag("Pixels")) for image in images]
+    # Of other sizes: the axes were read in another way than the source names them, so its planes mean nothing here.
+    same = all(p is not None and all(p.get(f"Size{a}") == str(layout.size(a)) for a in "CZT") for p in described)
+    return root if root.tag == _tag("OME") and same and len(images) == layout.size("P") else None
 
 
 def _skeleton(layout: StackLayout, name: str) -> Element:
