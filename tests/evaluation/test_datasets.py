@@ -41,6 +41,23 @@ class TestPairs:
         assert case.raw.shape == (24, 20)
         np.testing.assert_array_equal(case.raw[1::2], pages[1])
 
+    def test_pages_written_one_by_one(self, tmp_path: Path) -> None:
+        pages = _random(7, (2, 12, 20))
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            for page in pages:
+                file.write(page)
+        (case,) = open_dataset(str(tmp_path))
+        np.testing.assert_array_equal([case.forward, case.backward], pages)
+
+    def test_colours_become_brightness(self, tmp_path: Path) -> None:
+        colour = np.zeros((2, 12, 20, 3), np.uint8)
+        colour[0, ..., 1], colour[1] = 100, 50
+        tifffile.imwrite(tmp_path / "x_forward.tif", colour[0], photometric="rgb")
+        imagecodecs.imwrite(tmp_path / "x_backward.png", colour[1])
+        (case,) = open_dataset(str(tmp_path))
+        np.testing.assert_allclose(case.forward, 58.7, rtol=1e-5)
+        np.testing.assert_allclose(case.backward, 50, rtol=1e-5)
+
     @pytest.mark.parametrize("suffix", [".tif", ".png"])
     def test_named_files(self, tmp_path: Path, suffix: str) -> None:
         images = {name: (100 * _random(i)).astype(np.uint8) for i, name in enumerate(("x_forward", "x_backward"))}
@@ -112,8 +129,8 @@ class TestRaw:
 
     def test_colour_pages_are_refused(self, tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / "a.tif", (255 * _random(4, (12, 20, 3))).astype(np.uint8), photometric="rgb")
-        with pytest.raises(InputError, match=r"a.tif: page 0 is uint8 of shape \(12, 20, 3\); expected a raw"):
-            list(open_dataset(str(tmp_path), "raw"))
+        with pytest.raises(InputError, match=r"a\.tif"):
+            open_dataset(str(tmp_path), "raw")
 
 
 class TestSimulated:

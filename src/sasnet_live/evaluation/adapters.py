@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +68,17 @@ def raster_pair_entries(folder: Path, geometry: ScanGeometry | None) -> list[Ent
 
 
 def raw_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
-    """Every page of every TIFF."""
+    """Every frame of every TIFF."""
+    from sasnet_live.sources.tiff import TiffStack
+
     scan = geometry or ScanGeometry()
     entries = []
     for path in _tiffs(folder):
-        count = _page_count(path)
-        for page in range(count):
-            name = path.stem if count == 1 else f"{path.stem}-{page:05d}"
-            entries.append(Entry(name, "raw", partial(_raw, path, page, name, scan)))
+        with TiffStack(path) as stack:
+            indices = list(stack.layout.indices(stack.layout.axes))
+        for number, index in enumerate(indices):
+            name = path.stem if len(indices) == 1 else f"{path.stem}-{number:05d}"
+            entries.append(Entry(name, "raw", partial(_raw, path, index, name, scan)))
     return entries
 
 
@@ -178,14 +180,11 @@ def _interleaved(path: Path) -> Case:
     return case_of_raw(path.stem, "interleaved", raw, _INTERLEAVED, truth=forward[1::2].copy())
 
 
-def _raw(path: Path, page: int, name: str, geometry: ScanGeometry) -> Case:
-    import tifffile
+def _raw(path: Path, index: dict[str, int], name: str, geometry: ScanGeometry) -> Case:
+    from sasnet_live.sources.tiff import TiffStack
 
-    with tifffile.TiffFile(path) as file:
-        pixels = next(islice(file.pages, page, None)).asarray()
-    if pixels.ndim != 2 or pixels.dtype.kind not in "fiu":
-        raise InputError(f"{path}: page {page} is {pixels.dtype} of shape {pixels.shape}; expected a raw (H, W) frame")
-    return case_of_raw(name, "raw", pixels, geometry)
+    with TiffStack(path) as stack:
+        return case_of_raw(name, "raw", stack.read(index), geometry)
 
 
 def _fire(folder: Path, marks: Path, name: str, level: str) -> Case:
@@ -235,13 +234,3 @@ def _same_shape(forward: Image, backward: Image, name: str) -> tuple[Image, Imag
 
 def _tiffs(folder: Path) -> list[Path]:
     return [path for path in image_files(folder) if path.suffix.lower() in TIFF_SUFFIXES]
-
-
-def _page_count(path: Path) -> int:
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            return len(file.pages)
-    except Exception as error:  # tifffile has several
-        raise InputError(f"{path}: cannot be read as a TIFF ({error})") from error

@@ -36,9 +36,10 @@ def read_pages(path: Path) -> Image:
             import tifffile
 
             with tifffile.TiffFile(path) as file:
-                series = file.series[0]
-                pixels, axes = np.asarray(series.asarray()), series.axes
-            colour = axes.endswith("S")
+                # Pages written one by one come as series of their own.
+                alike = [series for series in file.series if series.shape == file.series[0].shape]
+                pixels = np.stack([series.asarray() for series in alike])
+                colour = file.series[0].axes.endswith("S")
         else:
             import imagecodecs
 
