@@ -27,8 +27,9 @@ class OmeTiffSink:
     """Writes each stream to an OME-TIFF file: ``a.ome.tiff``, the next one to ``a_002.ome.tiff``.
 
     While a stream runs the file is called ``NAME.partial`` and can be read by other programs up to the last frame; so
-    it stays if the process is killed. Frames of a regular acquisition go to the place that their index gives them. The
-    place of a frame that never came is filled with zeros and marked ``missing`` in the figures of its page.
+    it stays if the process is killed or the disk is full. Frames of a regular acquisition go to the place that their
+    index gives them. The place of a frame that never came is filled with zeros and marked ``missing`` in the figures of
+    its page.
 
     Parameters
     ----------
@@ -67,6 +68,7 @@ class OmeTiffSink:
         self._order: PageOrder | None = None
         self._first: Frame | None = None
         self._missing = 0
+        self._failed = False
         check_writable(self._path, overwrite)
 
     @property
@@ -81,6 +83,7 @@ class OmeTiffSink:
         self._order = PageOrder.of(stream)
         self._first = None
         self._missing = 0
+        self._failed = False
         check_writable(part_path(self._path, self._part), self._overwrite)
 
     def write(self, frame: Frame, registration: Registration) -> None:
@@ -89,6 +92,7 @@ class OmeTiffSink:
         if self._writer is None:
             self._writer = self._new_writer(image)
             self._first = frame
+        self._failed = True
         self._fill_up_to(frame, image)
         figures: dict[str, Any] = {"frame": frame.sequence_number, **frame.index}
         if self._content != "raw":
@@ -98,6 +102,7 @@ class OmeTiffSink:
         if exposure_ms:
             times["ExposureTime"] = float(exposure_ms)
         self._writer.write(image, figures=figures, times=times)
+        self._failed = False
 
     def flush(self) -> None:
         """Nothing is held back; but notice early when the file has been taken away."""
@@ -109,15 +114,17 @@ class OmeTiffSink:
         writer, self._writer = self._writer, None
         if writer is None:
             return SinkReport(self.name, 0, verified=0)
-        try:
-            path = writer.close()
-            verified = count_pages(path) - self._missing
-        except (OSError, InputError) as error:
-            writer.abandon()
-            kept = _pages_in(writer.partial)
-            paths = (writer.partial,) if writer.partial.exists() else ()
-            return SinkReport(self.name, 0, max(0, kept - self._missing), paths, str(error))
-        return SinkReport(self.name, 0, verified, (path,))
+        problem = "a frame could not be written"
+        if not self._failed:
+            try:
+                path = writer.close()
+                return SinkReport(self.name, 0, count_pages(path) - self._missing, (path,))
+            except (OSError, InputError) as error:
+                problem = str(error)
+        writer.abandon()
+        kept = max(0, _pages_in(writer.partial) - self._missing)
+        paths = (writer.partial,) if writer.partial.exists() else ()
+        return SinkReport(self.name, 0, kept, paths, problem)
 
     def _new_writer(self, image: Pixels) -> OmeTiffWriter:
         if self._stream is None or self._order is None:

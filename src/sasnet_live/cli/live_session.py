@@ -1,0 +1,326 @@
+"""What ``run`` and ``watch`` have in common: sinks, pipeline and view, from the first frame to the exit status."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sasnet_live.errors import InputError
+
+from . import options
+
+if TYPE_CHECKING:
+    from pymmcore_plus import CMMCorePlus
+    from useq import MDASequence
+
+    from sasnet_live.channels import ChannelRegistrar
+    from sasnet_live.cli.live_view import View
+    from sasnet_live.frame import Frame
+    from sasnet_live.pipeline import LivePipeline
+    from sasnet_live.registrar import Registrar
+    from sasnet_live.scan import ScanGeometry
+    from sasnet_live.sinks.protocol import FrameSink
+    from sasnet_live.sinks.recording import Content
+    from sasnet_live.stream import EndReason, StreamInfo
+
+_LOOK_EVERY_S = 0.05
+_AGAIN_STOPS = "interrupted; finishing the frames that wait (Ctrl-C again drops them)"
+
+
+@dataclass(frozen=True)
+class RegistrarOptions:
+    """The options of the registrar, in the order of the command line."""
+
+    model: str
+    device: str
+    precision: str
+    output: Literal["rendered", "warped", "both"]
+    temporal: bool
+    search_px: float | None
+    line_axis: Literal["rows", "columns"]
+    first: Literal["forward", "backward"]
+    mirrored: bool
+    line_offset: int
+    crop: tuple[int, int]
+    slow_axis: Literal["continuous", "stepped", "interleaved"]
+
+    @property
+    def geometry(self) -> ScanGeometry:
+        """How the lines were recorded."""
+        return options.scan_geometry(
+            self.line_axis, self.first, self.mirrored, self.line_offset, self.crop, self.slow_axis
+        )
+
+    def make(self) -> Registrar:
+        """A registrar; torch is loaded here."""
+        from sasnet_live.registrar import Registrar
+
+        return Registrar(
+            self.model,
+            geometry=self.geometry,
+            device=self.device,
+            output=self.output,
+            precision=self.precision,
+            temporal=self.temporal,
+            search_px=self.search_px,
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with frames, wherever they come from."""
+
+    registrar: RegistrarOptions
+    out: Path | None
+    raw: Path | None
+    metrics: Path | None
+    side_by_side: bool
+    policy: Literal["latest", "all"]
+    align_on: str | None
+    dtype: str | None
+    overwrite: bool
+    json: bool
+
+    def sinks(self, record: Callable[[], dict[str, str]]) -> list[FrameSink]:
+        """Where frames go; refuses now what cannot be written later."""
+        from sasnet_live.sinks.recording import MetricsSink
+
+        found: list[FrameSink] = []
+        if self.out is not None:
+            both = self.registrar.output == "both" and not self.side_by_side
+            content: Content = "side by side" if self.side_by_side else "registered"
+            path = _named(self.out, "rendered") if both else self.out
+            found.append(_image_sink(path, content, self.dtype, record, self.overwrite))
+            if both:
+                found.append(_image_sink(_named(self.out, "warped"), "warped", self.dtype, record, self.overwrite))
+        if self.raw is not None:
+            found.append(_image_sink(self.raw, "raw", None, record, self.overwrite))
+        metrics = self.metrics
+        if metrics is None and self.out is not None:
+            metrics = self.out.with_name(self.out.name.split(".")[0] + "_metrics.csv")
+        if metrics is not None:
+            found.append(MetricsSink(metrics, overwrite=self.overwrite))
+        return found
+
+
+class Session:
+    """A pipeline with its view, from the first frame to the exit status."""
+
+    def __init__(self, job: Job) -> None:
+        from sasnet_live.channels import ChannelRegistrar
+        from sasnet_live.cli.live_view import JsonLines
+        from sasnet_live.pipeline import LivePipeline
+
+        self._job = job
+        self._process: ChannelRegistrar = ChannelRegistrar(job.registrar.make, job.align_on)
+        sinks = job.sinks(self._process.describe)
+        self._view: View
+        if job.json:
+            lines = JsonLines()
+            sinks.append(lines)
+            self._view = lines
+        else:
+            self._view = _view_for_standard_output()
+        self.pipeline: LivePipeline = LivePipeline(
+            self._process, sinks, job.policy, prepare=self._process.prepare, geometry=job.registrar.geometry
+        )
+        self.pipeline.registered.connect(self._view.seen)
+        self.status = 0
+        self._stops: list[Callable[[], None]] = []
+
+    def start(self, stream: StreamInfo | None) -> None:
+        """Load and compile, so that the first frame does not wait; a model that is not there ends the run here."""
+        self.pipeline.start(stream)
+        self.pipeline.wait_until_ready()
+        self.pipeline.raise_if_failed()
+
+    def on_stop(self, *stops: Callable[[], None]) -> None:
+        """What ends the acquisition, in order."""
+        self._stops.extend(stops)
+
+    def follow(self, goes_on: Callable[[], bool]) -> None:
+        """Show how it goes until it ends, is interrupted, or the pipeline takes no more frames."""
+        from . import INTERRUPTED, complain
+
+        try:
+            while goes_on() and self.pipeline.takes_frames:
+                self._view.update(self.pipeline.status())
+                time.sleep(_LOOK_EVERY_S)
+            self._stop()
+            self._drain()
+        except KeyboardInterrupt:
+            self.status = INTERRUPTED
+            complain(_AGAIN_STOPS)
+            try:
+                self._stop()
+                self._drain()
+            except KeyboardInterrupt:
+                complain("interrupted again; dropping the frames that wait")
+
+    def complain(self, message: object) -> None:
+        """One line to standard error; the run has failed."""
+        from . import complain
+
+        complain(message)
+        self.status = self.status or 1
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        from sasnet_live.pipeline_status import in_words
+
+        self._stop()
+        status = self.pipeline.status()
+        try:
+            self.pipeline.close(discard=status.waiting > 0)
+        except Exception as error:
+            if kind is None:
+                self.complain(str(error) if isinstance(error, InputError) else in_words(error))
+        self._view.update(self.pipeline.status())
+        self._view.end()
+        if kind is None:
+            self._summarize()
+
+    def _stop(self) -> None:
+        while self._stops:
+            self._stops.pop(0)()
+
+    def _drain(self) -> None:
+        while (status := self.pipeline.status()).waiting or status.in_process:
+            self._view.update(status)
+            time.sleep(_LOOK_EVERY_S)
+
+    def _summarize(self) -> None:
+        from sasnet_live.cli.live_view import print_line
+
+        for report in self.pipeline.reports:
+            stopped = report.reason in ("canceled", "stopped")
+            if report.missing and not stopped:
+                self.complain(replace(report, sinks=(), processed=report.received).problems()[0])
+        if self._job.json:
+            return
+        status = self.pipeline.status()
+        print_line(
+            f"{status.processed} frames, {status.registered} registered, {status.dropped} dropped, latency "
+            f"{status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f} ms)"
+        )
+        for report in self.pipeline.reports:
+            for sink in report.sinks:
+                for path in sink.paths:
+                    print_line(f"wrote {path} ({sink.verified} frames)")
+
+
+class Acquisition:
+    """A camera at work: an acquisition in a thread of its own, or live mode."""
+
+    def __init__(self, core: CMMCorePlus, sequence: MDASequence | None) -> None:
+        self._core = core
+        self._sequence = sequence
+        self._thread = threading.Thread(target=self._acquire, name="sasnet-live-acquisition", daemon=True)
+        self._live = False
+        self.error: BaseException | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether frames may still come."""
+        if self._sequence is not None:
+            return self._thread.is_alive()
+        return self._live and bool(self._core.isSequenceRunning())
+
+    def start(self) -> None:
+        """Begin."""
+        if self._sequence is not None:
+            self._thread.start()
+        else:
+            self._core.startContinuousSequenceAcquisition(0)
+            self._live = True
+
+    def stop(self) -> None:
+        """End it as soon as the camera lets go of the frame under way."""
+        if self._sequence is not None:
+            while self._thread.is_alive():
+                self._core.mda.cancel()
+                self._thread.join(0.1)
+        elif self._live:
+            self._live = False
+            if self._core.isSequenceRunning():
+                self._core.stopSequenceAcquisition()
+            else:
+                self.error = RuntimeError("the camera stopped by itself")
+
+    def _acquire(self) -> None:
+        assert self._sequence is not None
+        try:
+            self._core.mda.run(self._sequence)
+        except BaseException as error:
+            self.error = error
+
+
+class Limited:
+    """Hands the first so many frames on to a pipeline."""
+
+    def __init__(self, pipeline: LivePipeline, count: int | None) -> None:
+        self._pipeline = pipeline
+        self._left = count
+        self.attach, self.detach = pipeline.attach, pipeline.detach
+        self.begin_stream = pipeline.begin_stream
+
+    @property
+    def full(self) -> bool:
+        """Whether all frames that are wanted have come."""
+        return self._left == 0
+
+    def put(self, frame: Frame, *, wait: bool = True) -> bool:
+        """Hand a frame on, if it is still wanted."""
+        if self._left is not None:
+            if self._left == 0:
+                return False
+            self._left -= 1
+        return self._pipeline.put(frame, wait=wait)
+
+    def end_stream(self, reason: EndReason = "completed", *, missing: int | None = None) -> None:
+        """Hand on; frames that are not wanted are not missing."""
+        self._pipeline.end_stream(reason, missing=0 if self.full else missing)
+
+
+def _image_sink(
+    path: Path, content: Content, dtype: str | None, record: Callable[[], dict[str, str]], overwrite: bool
+) -> FrameSink:
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        from sasnet_live.sinks.recording import OmeTiffSink
+
+        return OmeTiffSink(path, content, dtype=_dtype(dtype), record=record, overwrite=overwrite)
+    if suffix == ".zarr":
+        from sasnet_live.sinks.ome_zarr import OmeZarrSink
+
+        return OmeZarrSink(path, content, dtype=_dtype(dtype), record=record, overwrite=overwrite)
+    raise InputError(f"{path}: frames are written as .ome.tiff or .ome.zarr; choose such a name")
+
+
+def _dtype(name: str | None) -> Any:
+    import numpy as np
+
+    try:
+        return None if name is None else np.dtype(name)
+    except TypeError:
+        raise InputError(f"dtype is {name!r}; expected a name such as uint16 or float32") from None
+
+
+def _named(path: Path, what: str) -> Path:
+    stem, *suffixes = path.name.split(".")
+    return path.with_name(".".join([f"{stem}_{what}", *suffixes]))
+
+
+def _view_for_standard_output() -> View:
+    from rich.console import Console
+
+    from sasnet_live.cli.live_view import PlainView, TableView
+
+    console = Console()
+    return TableView(console) if console.is_terminal else PlainView()

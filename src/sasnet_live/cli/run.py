@@ -1,0 +1,282 @@
+"""``sasnet-live run`` and ``sasnet-live watch``: register frames as they are acquired."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from sasnet_live.errors import InputError
+
+from . import options
+from .live_session import Acquisition, Job, Limited, RegistrarOptions, Session
+
+if TYPE_CHECKING:
+    from pymmcore_plus import CMMCorePlus
+    from useq import MDASequence
+
+    from sasnet_live.stream import StreamInfo
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the registered frames."),
+]
+Raw = Annotated[Path | None, typer.Option(metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the raw frames, too.")]
+Metrics = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.csv|.parquet", help="Table with a row a frame; by default beside --out."),
+]
+SideBySide = Annotated[
+    bool, typer.Option("--side-by-side", help="Write raw and registered beside each other to --out.")
+]
+PolicyOption = Annotated[
+    Literal["latest", "all"] | None,
+    typer.Option(
+        help="When frames come faster than they are registered: drop older ones, or keep all, on disk if need be. By "
+        "default all where --out is given or an acquisition runs.",
+        show_default=False,
+    ),
+]
+AlignOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHANNEL", help="Move all channels with the displacement of this one; by default each has its own."
+    ),
+]
+DType = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="Data type to write, such as float32; by default the input's.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a frame, and nothing else.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
+
+
+def run(
+    config: Annotated[
+        Path | None, typer.Option(metavar="SCOPE.cfg", help="Micro-Manager configuration of the microscope.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Micro-Manager's own demo devices instead.")] = False,
+    simulate: Annotated[bool, typer.Option("--simulate", help="The simulated OR-PAM scanner instead.")] = False,
+    mda: Annotated[
+        Path | None, typer.Option(metavar="SEQUENCE.yaml", help="Run this useq acquisition, YAML or JSON.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Run the camera in live mode.")] = False,
+    frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop live mode after so many frames.")] = None,
+    exposure_ms: Annotated[float | None, typer.Option(min=0.001, metavar="MS", help="Exposure of the camera.")] = None,
+    out: Out = None,
+    raw: Raw = None,
+    metrics: Metrics = None,
+    side_by_side: SideBySide = False,
+    policy: PolicyOption = None,
+    align_on: AlignOn = None,
+    model: options.Model = "default",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output: options.Output = "rendered",
+    line_axis: options.LineAxis = "rows",
+    first: options.First = "forward",
+    mirrored: options.Mirrored = False,
+    line_offset: options.LineOffset = 0,
+    crop: options.Crop = (0, 0),
+    slow_axis: options.SlowAxis = "continuous",
+    search_px: options.SearchPx = None,
+    temporal: options.Temporal = True,
+    dtype: DType = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Acquire with Micro-Manager and register every frame as it comes.
+
+    Choose a microscope (--config, --demo or --simulate) and what to do with it (--mda or --live). Ctrl-C stops the
+    acquisition, finishes the frames that wait, closes the files and exits with 130. Exit status 1: frames are missing
+    or could not be registered or written.
+    """
+    from sasnet_live.pipeline_status import in_words
+
+    _exactly_one("microscope", {"--config": config is not None, "--demo": demo, "--simulate": simulate})
+    _exactly_one("acquisition", {"--mda": mda is not None, "--live": live})
+    if frames is not None and not live:
+        raise InputError("--frames is for --live; an acquisition has the length that its file gives")
+    sequence = None if mda is None else _read_sequence(mda)
+    registrar = RegistrarOptions(
+        model=model,
+        device=device,
+        precision=precision,
+        output=output,
+        temporal=temporal,
+        search_px=search_px,
+        line_axis=line_axis,
+        first=first,
+        mirrored=mirrored,
+        line_offset=line_offset,
+        crop=crop,
+        slow_axis=slow_axis,
+    )
+    job = Job(
+        registrar=registrar,
+        out=out,
+        raw=raw,
+        metrics=metrics,
+        side_by_side=side_by_side,
+        policy=policy or ("all" if out or raw or sequence is not None else "latest"),
+        align_on=align_on,
+        dtype=dtype,
+        overwrite=overwrite,
+        json=json,
+    )
+    with Session(job) as session:
+        core = _core(config, demo=demo)
+        if exposure_ms is not None:
+            core.setExposure(exposure_ms)
+
+        from sasnet_live.sources.micromanager import MicroManagerSource
+
+        source = MicroManagerSource(core, mda=sequence is not None, live=live, snap=False)
+        session.start(_warm_up_stream(core))
+        limited = Limited(session.pipeline, frames)
+        source.start(limited)
+        acquisition = Acquisition(core, sequence)
+        session.on_stop(acquisition.stop, source.stop)
+        acquisition.start()
+        session.follow(lambda: acquisition.running and not limited.full)
+        if acquisition.error is not None:
+            session.complain(f"the acquisition failed: {in_words(acquisition.error)}")
+        if source.error is not None:
+            session.complain(f"a frame could not be taken over: {in_words(source.error)}")
+    raise typer.Exit(session.status)
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where another program writes TIFF files.")],
+    new_only: Annotated[bool, typer.Option("--new-only", help="Leave out the files that are there already.")] = False,
+    frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many frames.")] = None,
+    until_idle: Annotated[
+        float | None, typer.Option(min=0.1, metavar="S", help="Stop when no file has come or changed for so long.")
+    ] = None,
+    out: Out = None,
+    raw: Raw = None,
+    metrics: Metrics = None,
+    side_by_side: SideBySide = False,
+    align_on: AlignOn = None,
+    model: options.Model = "default",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output: options.Output = "rendered",
+    line_axis: options.LineAxis = "rows",
+    first: options.First = "forward",
+    mirrored: options.Mirrored = False,
+    line_offset: options.LineOffset = 0,
+    crop: options.Crop = (0, 0),
+    slow_axis: options.SlowAxis = "continuous",
+    search_px: options.SearchPx = None,
+    temporal: options.Temporal = True,
+    dtype: DType = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Register the TIFF files that another program writes into a folder, each when it is complete.
+
+    Files with one frame each make one stack; a file with several frames makes a stack of its own, the second one named
+    NAME_002 and so on. Ctrl-C finishes and exits with 130. Exit status 1: a file or frame was passed over.
+    """
+    from sasnet_live.sources.folder import FolderSource
+
+    _outside(folder, out, raw)
+    source = FolderSource(folder, existing=not new_only)
+    registrar = RegistrarOptions(
+        model=model,
+        device=device,
+        precision=precision,
+        output=output,
+        temporal=temporal,
+        search_px=search_px,
+        line_axis=line_axis,
+        first=first,
+        mirrored=mirrored,
+        line_offset=line_offset,
+        crop=crop,
+        slow_axis=slow_axis,
+    )
+    job = Job(
+        registrar=registrar,
+        out=out,
+        raw=raw,
+        metrics=metrics,
+        side_by_side=side_by_side,
+        policy="all",
+        align_on=align_on,
+        dtype=dtype,
+        overwrite=overwrite,
+        json=json,
+    )
+    with Session(job) as session:
+        session.start(None)
+        limited = Limited(session.pipeline, frames)
+        source.start(limited)
+        session.on_stop(source.stop)
+        session.follow(
+            lambda: source.running and not limited.full and (until_idle is None or source.idle_s < until_idle)
+        )
+        for problem in source.problems:
+            session.complain(problem.reason)
+        if source.error is not None:
+            session.complain(source.error)
+    raise typer.Exit(session.status)
+
+
+def _exactly_one(what: str, given: dict[str, bool]) -> None:
+    chosen = [name for name, is_given in given.items() if is_given]
+    if len(chosen) != 1:
+        names = list(given)
+        came = " and ".join(chosen) if chosen else "none"
+        raise InputError(f"{came} came as {what}; give exactly one of {', '.join(names[:-1])} and {names[-1]}")
+
+
+def _read_sequence(path: Path) -> MDASequence:
+    from useq import MDASequence
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a useq sequence in YAML or JSON")
+    try:
+        return MDASequence.from_file(path)
+    except Exception as error:
+        raise InputError(f"{path}: is not a useq sequence ({' '.join(str(error).split())[:300]})") from error
+
+
+def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
+    """A core with its devices loaded."""
+    from pymmcore_plus.experimental.unicore import UniMMCore
+
+    if config is not None and not config.is_file():
+        raise InputError(f"{config}: no such file; give a Micro-Manager configuration")
+    core = UniMMCore()  # knows the devices of Micro-Manager and those written in Python
+    if config is None and not demo:
+        from sasnet_live.simulation.camera import config_path
+
+        config = config_path()
+    try:
+        core.loadSystemConfiguration(*([] if config is None else [str(config)]))
+    except FileNotFoundError as error:
+        raise InputError(f"{error}; install Micro-Manager's devices with `mmcore install`") from error
+    except (RuntimeError, OSError, ValueError, ImportError) as error:
+        raise InputError(f"{config or 'the demo configuration'}: cannot be loaded ({error})") from error
+    if not core.getCameraDevice():
+        raise InputError(f"{config}: has no camera; add `Property,Core,Camera,LABEL` to it")
+    return core
+
+
+def _warm_up_stream(core: CMMCorePlus) -> StreamInfo:
+    import numpy as np
+
+    from sasnet_live.stream import StreamInfo
+
+    pixel_type = f"uint{8 * core.getBytesPerPixel()}"
+    return StreamInfo((core.getImageHeight(), core.getImageWidth()), np.dtype(pixel_type))
+
+
+def _outside(folder: Path, *outputs: Path | None) -> None:
+    for path in outputs:
+        if path is not None and path.resolve().parent == folder.resolve():
+            raise InputError(
+                f"{path}: lies in the folder that is watched and would be taken for input; write elsewhere"
+            )
