@@ -301,6 +301,7 @@ REFUSED: dict[str, tuple[Callable[[Path], list[Any]], str, str]] = {
     "output exists": (lambda tmp: _occupied(tmp, "out.tif"), "out.tif", "is there already; add --overwrite"),
     "partial exists": (lambda tmp: _occupied(tmp, "out.tif.partial"), "out.tif", "add --resume to go on"),
     "onto itself": (lambda tmp: [save(tmp / "out.tif", recording(2))], "out.tif", "is an input and an output"),
+    "another format": (lambda tmp: [save(tmp / "a.tif", recording(2))], "out.png", "only OME-TIFF is written"),
     "folder is a file": (lambda tmp: _occupied(tmp, "out"), "out", "cannot be written to"),
     "folder cannot be made": (lambda tmp: _occupied(tmp, "out"), "out/deeper/a.tif", "cannot be written to"),
 }

@@ -33,6 +33,7 @@ Output = Literal["rendered", "warped", "both"]
 REPLAYED_FRAMES = 8
 """Frames before the point of resumption that are registered again, to re-establish the registrar's running estimate."""
 
+_OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
 _MAY_DIFFER = ("device", "precision", "software")
 _TALLIED = ("ncc_before", "ncc_after", "ssim_before", "ssim_after")
 _INDEX = {"P": "position", "T": "time", "Z": "depth"}
@@ -241,6 +242,8 @@ def plan(inputs: Sequence[str | Path], output: str | Path, settings: ReprocessSe
         raise InputError("no input given; expected TIFF files, patterns or folders")
     output = Path(output)
     is_file = output.suffix.lower() in SUFFIXES and not output.is_dir()
+    if output.suffix.lower() in _OTHER_FILES and not output.is_dir():
+        raise InputError(f"{output}: only OME-TIFF is written; give a name that ends with .ome.tiff, or a folder")
     if is_file and len(sources) > 1:
         raise InputError(f"{output}: is one file for {len(sources)} inputs; give a folder")
     kinds = ("rendered", "warped") if settings.output == "both" else (settings.output,)

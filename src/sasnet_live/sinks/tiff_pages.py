@@ -103,7 +103,9 @@ class TiffPages:
         self.frame_shape = frame_shape
         self._pixel_size_um = pixel_size_um
         self._description = description
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+        # Opened without emptying it: another process may be writing it, which only the lock tells.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
         try:
             _lock(self._file.fileno(), path)
             if resume:
