@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -49,3 +52,24 @@ def test_training_frames_of_any_shape_split_into_the_shapes_of_their_truth() -> 
         assert frame.raw.shape == (height, width)
         assert forward.shape == frame.forward_truth.shape
         assert backward.shape == frame.truth.shape == frame.displacement_px.shape == frame.textured.shape
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, sasnet_live.simulation; print(sorted({'scipy', 'torch', 'pymmcore_plus'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_exported_name_is_there() -> None:
+    import sasnet_live.simulation as simulation
+
+    assert all(getattr(simulation, name) is not None for name in simulation.__all__)
+    with pytest.raises(AttributeError, match="vesels"):
+        _ = simulation.vesels
+
+
+def test_a_bank_for_other_frames_is_refused() -> None:
+    with pytest.raises(InputError, match="bank"):
+        training_frame(np.random.default_rng(0), 64, 96, SceneBank(96, 64))
+    with pytest.raises(InputError, match="at least one"):
+        SceneBank(64, 64, size=0)

@@ -54,8 +54,10 @@ def random_scanner(rng: np.random.Generator, level: Level, width_px: int = 512) 
 
     "easy", "medium", "hard": about 3, 8, 16 px of lag at 512 px a line, either sign, with bending of the path, line
     jitter, noise and a change of appearance that grow with the level. On vessels, backward lines moved by the true
-    displacement and matched in gain have an NCC of about 0.99, 0.96, 0.89 with the truth. "wide", for training: any lag up to 32 px, any
-    appearance, from nearly noise-free to very noisy, each fault drawn on its own.
+    displacement and matched in gain have an NCC of about 0.99, 0.96, 0.89 with the truth.
+
+    "wide", for training: any lag up to 32 px, any appearance, from nearly noise-free to very noisy, each fault drawn
+    on its own.
 
     Raises
     ------
