@@ -89,7 +89,7 @@ class SpillRing:
         """Write the pixels; a disk that fails leaves the frame in memory and closes the ring until it is empty."""
         assert self._file is not None
         try:
-            view, done = memoryview(frame.data.tobytes()), 0
+            view, done = np.ascontiguousarray(frame.data).data.cast("B"), 0
             while done < slot.n_bytes:
                 done += os.pwrite(self._file, view[done:], slot.offset + done)
         except OSError as error:
