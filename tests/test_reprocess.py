@@ -220,6 +220,13 @@ def test_calibration_is_carried_over_and_what_was_done_is_recorded(tmp_path: Pat
     assert record["software"].startswith("SASNet Live")
 
 
+def test_cropped_turnaround_is_not_written(tmp_path: Path) -> None:
+    data = recording(3)
+    source = save(tmp_path / "a.tif", data, metadata={"axes": "TYX"})
+    only_done(run([source], tmp_path / "out.tif", ReprocessSettings(geometry=ScanGeometry(crop=(2, 3)))))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected(data[..., 2:-3]))
+
+
 def test_metrics_table_has_a_row_a_scan(tmp_path: Path) -> None:
     data = recording(2, 3, 2)
     data[1, 2] = 5

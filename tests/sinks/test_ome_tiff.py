@@ -205,6 +205,11 @@ def test_missing_frames_leave_it_partial(tmp_path: Path) -> None:
     assert writer.partial.exists()
 
 
+def test_nothing_is_left_of_a_file_without_a_frame(tmp_path: Path) -> None:
+    OmeTiffWriter(tmp_path / "a.ome.tiff", layout()).abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_error_in_the_block_leaves_it_partial(tmp_path: Path) -> None:
     def fail() -> None:
         with OmeTiffWriter(tmp_path / "a.ome.tiff", layout()) as writer:
@@ -289,7 +294,9 @@ def test_what_is_refused_over_a_partial_file(tmp_path: Path, options: dict[str, 
 
 
 def test_ignored_settings_may_differ(tmp_path: Path) -> None:
-    OmeTiffWriter(tmp_path / "a.tif", layout(), record={"device": "cpu"}).abandon()
+    writer = OmeTiffWriter(tmp_path / "a.tif", layout(), record={"device": "cpu"})
+    writer.write(frames(1)[0])
+    writer.abandon()
     OmeTiffWriter(tmp_path / "a.tif", layout(), record={"device": "cuda"}, ignored=("device",), resume=True).abandon()
 
 

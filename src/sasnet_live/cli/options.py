@@ -45,7 +45,7 @@ Model = Annotated[
     typer.Option(metavar="NAME|FILE", help="A model that ships (see `sasnet-live info`) or a .safetensors file."),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")]
-Precision = Annotated[str, typer.Option(metavar="auto|fp32|fp16", help="Arithmetic of the model.")]
+Precision = Annotated[Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Arithmetic of the model.")]
 Output = Annotated[
     Literal["rendered", "warped", "both"],
     typer.Option(help="Backward lines re-rendered in the forward appearance; moved only; or both."),

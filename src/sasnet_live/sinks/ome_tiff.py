@@ -181,8 +181,9 @@ class OmeTiffWriter:
         return self.path
 
     def abandon(self) -> None:
-        """Close the file as it is, under its partial name."""
-        self._pages.close()
+        """Close the file as it is, under its partial name; one without a single frame is removed."""
+        if self._pages.close() and not self.pages_written:
+            self.partial.unlink(missing_ok=True)
 
     def _signature(self) -> dict[str, Any]:
         layout = self.layout

@@ -201,9 +201,11 @@ class TiffPages:
         os.fsync(self._file.fileno())
         self._file.close()
 
-    def close(self) -> None:
-        """Close the file as it is."""
+    def close(self) -> bool:
+        """Close the file as it is; False if it was closed already."""
+        was_open = not self._file.closed
         self._file.close()
+        return was_open
 
     def _cut(self) -> None:
         # In this order a reader never follows a pointer to where nothing is.

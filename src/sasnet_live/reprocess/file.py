@@ -1,0 +1,283 @@
+"""One recording on its way through the registrar."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Pixels, Registration
+from sasnet_live.scan import ScanGeometry
+from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
+from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
+from sasnet_live.sinks.tiff_pages import storable
+from sasnet_live.sources.tiff import TiffStack
+from sasnet_live.stack import StackLayout
+
+from .plan import Job
+from .report import AVERAGED, FileReport, Progress, Tally
+from .settings import ReprocessSettings
+
+REPLAYED_FRAMES = 8
+"""Frames before the point of resumption that are registered again, to re-establish the registrar's running estimate."""
+
+INDEX_COLUMNS = {"P": "position", "T": "time", "Z": "depth"}
+"""Names of the axes in the table of figures."""
+
+_MAY_DIFFER = ("device", "precision", "software")
+
+
+class FrameRegistrar(Protocol):
+    """What is used of `sasnet_live.registrar.Registrar`."""
+
+    def register(self, raw: Pixels) -> Registration: ...
+
+    def apply(self, raw: Pixels, registration: Registration) -> Registration: ...
+
+    def reset(self) -> None: ...
+
+    def describe(self) -> dict[str, str]: ...
+
+
+class FileRun:
+    """One file on its way through the registrar."""
+
+    def __init__(
+        self, job: Job, settings: ReprocessSettings, registrar: FrameRegistrar, table: MetricsTable | None
+    ) -> None:
+        self._job = job
+        self._settings = settings
+        self._registrar = registrar
+        self._table = table
+        self._open = ExitStack()
+        self._tally = Tally()
+        self._outputs: list[Path] = []
+        self._resumed_at = 0
+        self._started_s = time.perf_counter()
+        self.error = ""
+        self.exception: Exception | None = None
+
+    def guarded_steps(self) -> Iterator[Progress]:
+        """`steps`; an error in them ends them and is kept in `error`. Errors of whoever iterates are not caught."""
+        try:
+            yield from self.steps()
+        except Exception as error:
+            self.error, self.exception = _one_line(error, self._job.source), error
+
+    def steps(self) -> Iterator[Progress]:
+        """Do the work; yields after each scan."""
+        stack = self._open.enter_context(TiffStack(self._job.source, self._settings.axes))
+        layout = stack.layout
+        channels = layout.size("C") or 1
+        align_on = _channel(self._settings.align_on, layout, self._job.source)
+        _check_splits(layout, self._settings.geometry, self._job.source)
+        order = "".join(axis for axis in "PZTC" if axis in layout.axes)
+        scans = (layout.frames or 0) // channels
+        out = replace(
+            layout,
+            # Without the turnaround, where it is cropped.
+            frame_shape=self._settings.geometry.frame_shape(layout.frame_shape),
+            dtype=storable(self._written_dtype(layout)),
+        )
+        writers = self._writers(out, order)
+        done = self._find_done(writers, layout, order, scans)
+        yield Progress(self._job.source, 0, 1, done, scans)
+        self._registrar.reset()
+        if done < scans:
+            self._replay(stack, order, done, channels, align_on)
+        for scan in range(done, scans):
+            where = layout.index(scan * channels, order)
+            if scan and where.get("T", 0) == 0:
+                self._registrar.reset()
+            registration = self._one_scan(stack, where, channels, align_on, writers, out.dtype)
+            self._note(where, figures_of(registration))
+            yield Progress(self._job.source, 0, 1, scan + 1, scans, registration)
+        for writer in writers.values():
+            writer.close()
+        self._outputs = list(self._job.targets.values())
+
+    def report(self) -> FileReport:
+        """What came of it."""
+        seconds = time.perf_counter() - self._started_s
+        fresh = self._tally.frames - self._resumed_at
+        return FileReport(
+            path=self._job.source,
+            outputs=() if self.error else tuple(self._outputs),
+            frames=self._tally.frames,
+            accepted=self._tally.accepted,
+            **{name: self._tally.mean(name) for name in AVERAGED},
+            resumed_at=self._resumed_at,
+            seconds=seconds,
+            fps=fresh / seconds if fresh > 0 else math.nan,
+            error=self.error,
+            exception=self.exception,
+        )
+
+    def close(self) -> None:
+        """Close the files; what is not complete stays under its partial name."""
+        self._open.close()
+
+    def _written_dtype(self, layout: StackLayout) -> np.dtype[Any]:
+        return layout.dtype if self._settings.dtype is None else np.dtype(self._settings.dtype)
+
+    def _writers(self, layout: StackLayout, order: str) -> dict[str, OmeTiffWriter]:
+        """A writer for each kind of output that is not complete yet."""
+        writers = {}
+        for kind, target in self._job.targets.items():
+            record = self._record(kind)
+            if self._settings.resume and target.exists():
+                _refuse_other_record(target, record)
+                continue
+            writer = OmeTiffWriter(
+                target,
+                layout,
+                order=order,
+                record=record,
+                ignored=_MAY_DIFFER,
+                overwrite=self._settings.overwrite,
+                resume=self._settings.resume,
+            )
+            self._open.callback(writer.abandon)
+            writers[kind] = writer
+        return writers
+
+    def _record(self, kind: str) -> dict[str, str]:
+        """What is done, in words; the same words are needed to go on with it."""
+        geometry = {f"geometry.{name}": str(value) for name, value in asdict(self._settings.geometry).items()}
+        # What it says of geometry and program is here already, in parts.
+        described = {k: v for k, v in self._registrar.describe().items() if k not in ("geometry", "software")}
+        settings = {
+            "output": kind,
+            "align_on": str(self._settings.align_on),
+            "axes": self._settings.axes or "as the input",
+            "temporal": str(self._settings.temporal),
+            "search_px": str(self._settings.search_px),
+            "dtype": str(self._settings.dtype or "as the input"),
+        }
+        return {"source": self._job.source.name, **described, **geometry, **settings}
+
+    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: StackLayout, order: str, scans: int) -> int:
+        """Number of scans that every output already has whole; longer ones are cut to it."""
+        channels = layout.size("C") or 1
+        done = min([scans, *(writer.pages_written // channels for writer in writers.values())])
+        for writer in writers.values():
+            writer.cut(done * channels)
+        if done:
+            kept = next((w.partial for w in writers.values()), next(iter(self._job.targets.values())))
+            for page, figures in enumerate(islice(frame_figures(kept), done * channels)):
+                if page % channels == 0:
+                    self._note(layout.index(page, order), figures)
+        self._resumed_at = done
+        return done
+
+    def _replay(self, stack: TiffStack, order: str, done: int, channels: int, align_on: int) -> None:
+        """Register the frames before the point of resumption again, for the registrar's running estimate."""
+        times = stack.layout.index(done * channels, order).get("T", 0)
+        for scan in range(done - min(times, REPLAYED_FRAMES), done):
+            where = stack.layout.index(scan * channels, order)
+            self._registrar.register(self._raw(stack, where, align_on))
+
+    def _one_scan(
+        self,
+        stack: TiffStack,
+        where: dict[str, int],
+        channels: int,
+        align_on: int,
+        writers: Mapping[str, OmeTiffWriter],
+        dtype: np.dtype[Any],
+    ) -> Registration:
+        found = self._registrar.register(self._raw(stack, where, align_on))
+        figures = figures_of(found)
+        for channel in range(channels):
+            moved = found
+            if channel != align_on:
+                moved = self._registrar.apply(self._raw(stack, where, channel), found)
+            for kind, writer in writers.items():
+                image = moved.warped_image if kind == "warped" and moved.warped_image is not None else moved.image
+                # The figures are kept with the first channel's page, whichever was aligned on.
+                writer.write(converted(image, dtype), figures=figures if channel == 0 else None)
+        return found
+
+    def _raw(self, stack: TiffStack, where: dict[str, int], channel: int) -> Pixels:
+        raw = stack.read({**where, "C": channel} if "C" in where else where)
+        wanted = self._written_dtype(stack.layout)
+        # A result in floating numbers is asked for: it is computed so, not rounded and converted.
+        return raw.astype(wanted) if wanted.kind == "f" and raw.dtype != wanted else raw
+
+    def _note(self, where: Mapping[str, int], figures: dict[str, Any]) -> None:
+        self._tally.add(figures)
+        if self._table is not None:
+            index = {
+                "file": self._job.source.name,
+                **{name: where.get(axis, 0) for axis, name in INDEX_COLUMNS.items()},
+            }
+            self._table.write(index, figures)
+
+
+def converted(image: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """An image in another data type: rounded and clipped where that is an integer, NaN as 0."""
+    if image.dtype == dtype:
+        return image
+    if dtype.kind == "f":
+        return image.astype(dtype)
+    limits = np.iinfo(dtype)
+    if image.dtype.kind == "f":
+        image = np.nan_to_num(np.rint(image.astype(np.float64)), nan=0.0, posinf=limits.max, neginf=limits.min)
+    return image.clip(limits.min, limits.max).astype(dtype)
+
+
+def _channel(align_on: int | str, layout: StackLayout, path: Path) -> int:
+    """Index of the channel to align on."""
+    channels = layout.size("C") or 1
+    if isinstance(align_on, str) and align_on in layout.channel_names:
+        return layout.channel_names.index(align_on)
+    try:
+        index = int(align_on)
+    except ValueError:
+        index = -1
+    if not 0 <= index < channels:
+        names = f": {', '.join(layout.channel_names)}" if layout.channel_names else ""
+        raise InputError(
+            f"{path}: has no channel {align_on!r} to align on; it has {channels} (0 to {channels - 1}{names})"
+        )
+    return index
+
+
+def _check_splits(layout: StackLayout, geometry: ScanGeometry, path: Path) -> None:
+    """Frames must have two lines, and something left of them."""
+    height, width = layout.frame_shape
+    lines, length = (height, width) if geometry.line_axis == "rows" else (width, height)
+    if lines < 2:
+        raise InputError(
+            f"{path}: frames of {height} x {width} have {lines} line along {geometry.line_axis}; expected 2 or more: "
+            "check --line-axis, or stack the lines into frames"
+        )
+    if length - sum(geometry.crop) < 2:
+        raise InputError(f"{path}: crop {geometry.crop} leaves nothing of lines of {length} px; use a smaller --crop")
+
+
+def _refuse_other_record(path: Path, record: Mapping[str, str]) -> None:
+    kept = read_record(path)
+    other = [k for k, v in record.items() if kept.get(k) != v and k not in _MAY_DIFFER]
+    if other:
+        raise InputError(
+            f"{path}: is there already, made with another {', '.join(other)}; add --overwrite in place of --resume"
+        )
+
+
+def _one_line(error: Exception, path: Path) -> str:
+    """An error as one line that names the file."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}; make room or check the disk, then go on with --resume"
+    elif not isinstance(error, InputError):
+        text = f"{type(error).__name__}: {text}"
+    return text if str(path) in text else f"{path}: {text}"

@@ -1,0 +1,98 @@
+"""What a run says of itself: where it is, and what came of each file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sasnet_live.frame import Registration
+
+AVERAGED = ("ncc_before", "ncc_after", "ssim_before", "ssim_after")
+"""Figures whose means are reported."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: scans of the current file registered so far, of how many, and the last one."""
+
+    path: Path
+    file: int
+    files: int
+    done: int
+    total: int
+    registration: Registration | None = None
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What came of one file.
+
+    Attributes
+    ----------
+    path, outputs
+        The input, and the complete files written.
+    frames, accepted
+        Scans in the output and how many of them were registered; a scan is one frame of each channel.
+    ncc_before, ncc_after, ssim_before, ssim_after
+        Means over all scans where the figure is defined, else NaN.
+    resumed_at
+        Number of scans that an earlier run had done.
+    seconds, fps
+        Time of this run, and scans registered in it a second.
+    error
+        One line; empty if the file is done. `exception` has the details.
+    """
+
+    path: Path
+    outputs: tuple[Path, ...] = ()
+    frames: int = 0
+    accepted: int = 0
+    ncc_before: float = math.nan
+    ncc_after: float = math.nan
+    ssim_before: float = math.nan
+    ssim_after: float = math.nan
+    resumed_at: int = 0
+    seconds: float = 0.0
+    fps: float = math.nan
+    error: str = ""
+    exception: Exception | None = None
+
+
+@dataclass(frozen=True)
+class ReprocessReport:
+    """What came of all files."""
+
+    files: tuple[FileReport, ...]
+    metrics: Path | None = None
+    cancelled: bool = False
+
+    @property
+    def failed(self) -> tuple[FileReport, ...]:
+        """The files that are not done."""
+        return tuple(file for file in self.files if file.error)
+
+
+class Tally:
+    """Sums over the scans of a file; the figures themselves go to disk."""
+
+    def __init__(self) -> None:
+        self.frames = self.accepted = 0
+        self._sums = dict.fromkeys(AVERAGED, 0.0)
+        self._counts = dict.fromkeys(AVERAGED, 0)
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Count one scan; figures that are not defined do not count."""
+        self.frames += 1
+        self.accepted += bool(figures.get("accepted"))
+        for name in AVERAGED:
+            value = figures.get(name)
+            if value is not None and math.isfinite(value):
+                self._sums[name] += value
+                self._counts[name] += 1
+
+    def mean(self, name: str) -> float:
+        """Mean over the scans where the figure is defined, NaN if there are none."""
+        return self._sums[name] / self._counts[name] if self._counts[name] else math.nan
