@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from .errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Array = np.ndarray[Any, Any] | Tensor
+    Array = TypeVar("Array", bound=np.ndarray[Any, Any] | Tensor)
 else:
-    Array = Any
+    Array = TypeVar("Array")
 
 LineAxis = Literal["rows", "columns"]
 Pass = Literal["forward", "backward"]
@@ -128,6 +128,8 @@ def merge(forward: Array, backward: Array, geometry: ScanGeometry) -> Array:
         If the numbers of lines cannot come from one frame, or the other axes differ.
     """
     n_forward, n_backward = forward.shape[-2], backward.shape[-2]
+    first: Any
+    second: Any
     first, second = (forward, backward) if geometry.first == "forward" else (backward, forward)
     same = forward.shape[:-2] == backward.shape[:-2] and forward.shape[-1] == backward.shape[-1]
     if not same or first.shape[-2] - second.shape[-2] not in (0, 1):
@@ -142,7 +144,8 @@ def merge(forward: Array, backward: Array, geometry: ScanGeometry) -> Array:
     lines: Any = np.empty(shape, forward.dtype) if isinstance(forward, np.ndarray) else forward.new_empty(shape)
     lines[..., 0::2, :] = first
     lines[..., 1::2, :] = second
-    return _lines_as_rows(lines, geometry)
+    frames: Array = _lines_as_rows(lines, geometry)
+    return frames
 
 
 def forward_at_backward_lines(forward: Array, n_backward: int, geometry: ScanGeometry) -> Array:
@@ -162,17 +165,17 @@ def forward_at_backward_lines(forward: Array, n_backward: int, geometry: ScanGeo
     -------
     (..., n_b, W); at the edges of the frame the one neighbour that exists.
     """
+    earlier: Any
+    later: Any
     earlier, later = forward_neighbours(forward, n_backward, geometry)
     weight = earlier_weight(forward.shape[-1], geometry)
-    if geometry.slow_axis == "stepped":
-        return earlier
     if isinstance(forward, np.ndarray):
         ramp: Any = weight.astype(forward.dtype)
     else:
         import torch
 
         ramp = torch.as_tensor(weight, dtype=forward.dtype, device=forward.device)
-    between: Array = later + ramp * (earlier - later)
+    between: Array = earlier if geometry.slow_axis == "stepped" else later + ramp * (earlier - later)
     return between
 
 
@@ -222,8 +225,10 @@ def move_lines(lines: Array, displacement_px: Array, kernel: Kernel = "lanczos")
     """
     if kernel not in get_args(Kernel):
         raise InputError(f"kernel is {kernel!r}; expected one of {', '.join(get_args(Kernel))}")
+    moved: Any
     if not isinstance(lines, np.ndarray):
-        return _move_lines_torch(lines, displacement_px, kernel)  # type: ignore[arg-type]
+        moved = _move_lines_torch(lines, displacement_px, kernel)
+        return moved  # type: ignore[no-any-return]
     width = lines.shape[-1]
     position = np.arange(width, dtype=np.float64) - np.asarray(displacement_px, dtype=np.float64)
     position = np.broadcast_to(position.clip(0, width - 1), lines.shape)
@@ -233,10 +238,10 @@ def move_lines(lines: Array, displacement_px: Array, kernel: Kernel = "lanczos")
     moved = np.zeros(lines.shape, np.float64)
     for k, weight in enumerate(weights):
         moved += weight * np.take_along_axis(lines, (left + k).clip(0, width - 1), axis=-1)
-    return moved.astype(lines.dtype)
+    return moved.astype(lines.dtype)  # type: ignore[no-any-return]
 
 
-def _move_lines_torch(lines: Tensor, displacement_px: Tensor, kernel: Kernel) -> Tensor:
+def _move_lines_torch(lines: Any, displacement_px: Any, kernel: Kernel) -> Tensor:
     import torch
 
     width = lines.shape[-1]
@@ -285,13 +290,13 @@ def _kernel_weights(t: Any, kernel: Kernel) -> tuple[int, list[Any]]:
     return -2, [weight / total for weight in weights]
 
 
-def _lines_as_rows(frames: Array, geometry: ScanGeometry) -> Array:
+def _lines_as_rows(frames: Any, geometry: ScanGeometry) -> Any:
     if geometry.line_axis == "rows":
         return frames
     return np.swapaxes(frames, -1, -2) if isinstance(frames, np.ndarray) else frames.transpose(-1, -2)
 
 
-def _mirrored(lines: Array) -> Array:
+def _mirrored(lines: Any) -> Any:
     if isinstance(lines, np.ndarray):
         return lines[..., ::-1]
     import torch
@@ -301,7 +306,7 @@ def _mirrored(lines: Array) -> Array:
     return lines.flip(-1) if signed is None else lines.view(signed).flip(-1).view(lines.dtype)
 
 
-def _take_lines(lines: Array, index: np.ndarray[Any, Any]) -> Array:
+def _take_lines(lines: Any, index: np.ndarray[Any, Any]) -> Any:
     """Lines by index, as a view where the index is a plain run."""
     if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
         return lines[..., int(index[0]) : int(index[0]) + len(index), :]

@@ -1,10 +1,12 @@
-"""The displacement between the passes, ``d(x, y) = p(x) + q(y)``, found in the images themselves; nothing is learned."""
+"""The displacement between the passes, ``d(x, y) = p(x) + q(y)``, found in the images; nothing is learned."""
 
 from .coarse import CoarseDisplacement, coarse_search
 from .confidence import Evidence, confidence, evidence
 from .find import KNOTS, Correspondence, default_reach_px, find_displacement
 from .refine import SeparableDisplacement, refine
 from .running import RunningEstimate
+from .tails import tail_displacement
+from .tracker import Tracker
 
 __all__ = [
     "KNOTS",
@@ -13,10 +15,12 @@ __all__ = [
     "Evidence",
     "RunningEstimate",
     "SeparableDisplacement",
+    "Tracker",
     "coarse_search",
     "confidence",
     "default_reach_px",
     "evidence",
     "find_displacement",
     "refine",
+    "tail_displacement",
 ]

@@ -91,7 +91,8 @@ def _block_scores(target: Tensor, backward: Tensor, reach: int, centre: int) -> 
     energy = (target.square().sum(1)[..., None] * backward_energy + 1e-9).sqrt()
     at = torch.linspace(0, width - 1, WINDOWS)
     window = torch.exp(-0.5 * ((torch.arange(width) - at[:, None]) / (width / 14)) ** 2).to(target)
-    return tuple((window @ a).unflatten(0, (batch, blocks)) for a in (correlation, energy))  # type: ignore[return-value]
+    summed = [(window @ a).view(batch, blocks, WINDOWS, -1) for a in (correlation, energy)]
+    return summed[0], summed[1]
 
 
 def _shifted(scores: Tensor, offsets: Tensor) -> Tensor:
@@ -127,5 +128,5 @@ def _block_offsets(numerator: Tensor, energy: Tensor, path: Tensor, reach: int, 
 
 
 def _stretched(values: Tensor, length: int, *, ends: bool) -> Tensor:
-    """(B, k) samples interpolated to (B, length); `ends`: first and last sample lie on the ends, else in cell centres."""
+    """(B, k) samples interpolated to (B, length); `ends`: the outer samples lie on the ends, else in cell centres."""
     return F.interpolate(values[:, None], length, mode="linear", align_corners=ends)[:, 0]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..scan import move_lines
+from sasnet_live.scan import move_lines
+
 from .refine import SeparableDisplacement, spline_basis
 
 
@@ -77,10 +78,25 @@ def evidence(target: Tensor, backward: Tensor, estimate: SeparableDisplacement, 
 
 def confidence(evidence: Evidence) -> Tensor:
     """(B,) in [0, 1]: the probability, roughly, that the displacement is within half a px on average."""
-    seen = torch.sigmoid(1.2 * (evidence.significance - 9))
+    return torch.stack(list(_grounds(evidence).values())).prod(0)
+
+
+def strongest_doubt(evidence: Evidence) -> str:
+    """What speaks most against the displacement of a single frame, in words."""
+    grounds = _grounds(evidence)
+    return min(grounds, key=lambda ground: float(grounds[ground][0]))
+
+
+def _grounds(evidence: Evidence) -> dict[str, Tensor]:
+    """(B,) in [0, 1] each, by the doubt that a low value means."""
+    seen = torch.sigmoid(0.8 * (evidence.significance.clamp_max(20) - 6) + 20 * (evidence.correlation - 0.15))
     precise = torch.sigmoid(6 * (0.5 - evidence.deviation_px) / 0.5)
     unique = torch.sigmoid(25 * (0.85 - evidence.rival))
-    return seen * precise * unique
+    return {
+        "the passes share no structure that stands out of the noise": seen,
+        "too little texture along the lines": precise,
+        "periodic content, the displacement may be off by a period": unique,
+    }
 
 
 def _deviation(estimate: SeparableDisplacement, width: int) -> Tensor:
@@ -89,4 +105,5 @@ def _deviation(estimate: SeparableDisplacement, width: int) -> Tensor:
     identity = torch.eye(information.shape[-1], dtype=information.dtype, device=information.device)
     covariance = torch.linalg.inv(information + 1e-3 * identity)
     profile = (basis @ covariance * basis).sum(-1).mean(-1).clamp_min(0)
-    return (profile + estimate.line_variance.double().mean(-1)).sqrt().float()
+    deviation: Tensor = (profile + estimate.line_variance.double().mean(-1)).sqrt()
+    return deviation.float()

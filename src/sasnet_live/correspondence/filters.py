@@ -64,8 +64,8 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
     """Transfer function that weights each spatial frequency by what the two aligned passes share of it.
 
     The maximum-likelihood weighting of the cross-spectrum for a delay in noise (Hannan & Thomson 1973; Knapp &
-    Carter 1976, eq. 24): with coherence c, ``c^2 / (1 - c^2) / |S|``. Its square root is applied to each pass. Frequencies
-    of noise, or of structure that only one pass shows, get no say; fine structure that is shared gets all of it.
+    Carter 1976): with coherence c, ``c^2 / (1 - c^2) / |S|``. Its square root is applied to each pass. Frequencies of
+    noise, or of structure that only one pass shows, get no say; fine structure that is shared gets all of it.
 
     Parameters
     ----------
@@ -99,7 +99,8 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
 
 def filtered(images: Tensor, transfer: Tensor) -> Tensor:
     """(B, n, W) images through a real transfer function from `coherence_filter`."""
-    return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+    return result
 
 
 def unit_deviation(images: Tensor) -> Tensor:

@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..scan import move_lines
+from sasnet_live.scan import move_lines
+
 from .coarse import coarse_search
-from .confidence import Evidence, evidence
+from .confidence import Evidence, confidence, evidence, strongest_doubt
 from .filters import blur, coherence_filter, filtered, locally_normalized, unit_deviation
 from .refine import SeparableDisplacement, fit_spline, refine
+from .tails import tail_displacement
 
 KNOTS = 10
 SHORTEST_LINE_PX = 16
@@ -20,6 +22,7 @@ SHORTEST_LINE_PX = 16
 PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
 FINEST_STEPS = 2
 PYRAMID_ROBUST_SCALE = 0.8
+TAIL_TOLERANCE = 0.97  # part of the correlation that moving by the tails' share must leave
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,29 @@ class Correspondence:
     Attributes
     ----------
     displacement_px
-        (B, n, W) float32, ``registered(x) = backward(x - displacement(x))``.
+        (B, n, W) float32, ``registered(x) = backward(x - displacement(x))``: the separable parts and the tails' share.
     separable
-        Its two parts, with their uncertainty.
+        Profile and lines, with their uncertainty: what aligns fine structure.
+    tail_px
+        (B,) what the opposite electronic tails of the passes add, see `tails`.
     evidence
         What the confidence is computed from.
     """
 
     displacement_px: Tensor
     separable: SeparableDisplacement
+    tail_px: Tensor
     evidence: Evidence
+
+    @property
+    def confidence(self) -> Tensor:
+        """(B,) in [0, 1]."""
+        return confidence(self.evidence)
+
+    @property
+    def doubt(self) -> str:
+        """What speaks most against the displacement of a single frame, in words."""
+        return strongest_doubt(self.evidence)
 
 
 def default_reach_px(width: int) -> int:
@@ -54,6 +70,7 @@ def find_displacement(
     centre_px: int = 0,
     start: SeparableDisplacement | None = None,
     prior: tuple[Tensor, Tensor] | None = None,
+    tail_px: tuple[float, float] | None = None,
 ) -> Correspondence:
     """Find the displacement of backward lines against the forward pass.
 
@@ -69,6 +86,8 @@ def find_displacement(
         Begin here instead of searching: a frame of the same scanner just before. Its lines are not used.
     prior
         Coefficients (B, K) px and information (B, K, K) px^-2 of the profile from earlier frames.
+    tail_px
+        The tails' share of the displacement in earlier frames, px, and its weight in [0, 1] against this frame's.
 
     Returns
     -------
@@ -102,4 +121,16 @@ def find_displacement(
     a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
     estimate = refine(a, b, estimate, steps=FINEST_STEPS, prior=prior)
     displacement = estimate.displacement_px(width)
-    return Correspondence(displacement, estimate, evidence(a, b, estimate, reach))
+    tail = _checked_tail(target, backward, displacement)
+    if tail_px is not None:
+        tail = tail + tail_px[1] * (tail_px[0] - tail)
+    return Correspondence(displacement + tail[:, None, None], estimate, tail, evidence(a, b, estimate, reach))
+
+
+def _checked_tail(target: Tensor, backward: Tensor, displacement: Tensor) -> Tensor:
+    """The tails' share, or 0 where it would make the passes clearly less alike: they differ by more than tails."""
+    moved = move_lines(backward, displacement, "cubic")
+    tail = tail_displacement(target, moved)
+    further = move_lines(moved, tail[:, None, None], "cubic")
+    plain, shifted = ((target * images).sum((1, 2)) / images.square().sum((1, 2)).sqrt() for images in (moved, further))
+    return tail * (shifted > TAIL_TOLERANCE * plain)

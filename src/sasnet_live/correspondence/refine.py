@@ -10,7 +10,8 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-from ..scan import move_lines
+from sasnet_live.scan import move_lines
+
 from .lines import cosine_basis, line_prior
 
 LARGEST_STEP_PX = 2.0
@@ -49,11 +50,13 @@ class SeparableDisplacement:
     def profile_px(self, width: int) -> Tensor:
         """(B, W) p along the line."""
         basis = spline_basis(width, self.coefficients.shape[-1], self.coefficients.device)
-        return self.coefficients @ basis.T
+        profile: Tensor = self.coefficients @ basis.T
+        return profile
 
     def displacement_px(self, width: int) -> Tensor:
         """(B, n, W) float32."""
-        return (self.profile_px(width)[:, None] + self.lines_px[..., None]).float()
+        displacement: Tensor = self.profile_px(width)[:, None] + self.lines_px[..., None]
+        return displacement.float()
 
 
 @lru_cache(maxsize=16)
@@ -99,7 +102,7 @@ def refine(
     robust_scale
         Residual, in deviations of the target, at which a px has half its weight.
     """
-    knots, (batch, lines, width) = start.coefficients.shape[-1], target.shape
+    knots, (lines, width) = start.coefficients.shape[-1], target.shape[-2:]
     basis = spline_basis(width, knots, target.device)
     cosines, _ = cosine_basis(lines, target.device)
     bend = torch.diff(torch.eye(knots, dtype=torch.float64, device=target.device), n=2, dim=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from .refine import SeparableDisplacement
@@ -27,12 +26,13 @@ class RunningEstimate:
     coefficients: Tensor | None = None
     information: Tensor | None = None
     correlation: float = 0.0
+    tail: float = 0.0
     frames: int = 0
 
     def reset(self) -> None:
         """Forget everything."""
         self.coefficients = self.information = None
-        self.correlation, self.frames = 0.0, 0
+        self.correlation, self.tail, self.frames = 0.0, 0.0, 0
 
     @property
     def prior(self) -> tuple[Tensor, Tensor] | None:
@@ -48,20 +48,18 @@ class RunningEstimate:
             return None
         return SeparableDisplacement.initial(self.coefficients, self.coefficients.new_zeros(1, 1))
 
-    def update(self, estimate: SeparableDisplacement, correlation: float) -> None:
+    @property
+    def tail_px(self) -> tuple[float, float] | None:
+        """The tails' share of the displacement, px, and the weight that earlier frames have in it."""
+        if self.frames == 0:
+            return None
+        return self.tail, 1 - 1 / (1 + min(self.frames, 1 / (1 - self.memory)))
+
+    def update(self, estimate: SeparableDisplacement, correlation: float, tail_px: float) -> None:
         """Take in a trusted frame's estimate, which was found with `prior` (so its coefficients already hold it)."""
         own = estimate.information.detach()
         self.information = own if self.information is None else self.memory * self.information + own
         self.coefficients = estimate.coefficients.detach()
+        self.tail = tail_px
         self.correlation = correlation if self.frames == 0 else 0.8 * self.correlation + 0.2 * correlation
         self.frames += 1
-
-    def surprise(self, estimate: SeparableDisplacement) -> float:
-        """Largest difference, px, between a frame's own profile and the running one."""
-        if self.coefficients is None:
-            return 0.0
-        width = 64
-        change = estimate.profile_px(width) - SeparableDisplacement.initial(
-            self.coefficients, self.coefficients.new_zeros(1, 1)
-        ).profile_px(width)
-        return float(torch.abs(change).max())

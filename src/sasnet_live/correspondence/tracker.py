@@ -1,0 +1,69 @@
+"""From frame to frame: search once, then follow, and notice when the scanner jumped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .find import Correspondence, find_displacement
+from .running import RunningEstimate
+
+LOST = 0.75  # part of the usual correlation below which tracking is not believed
+
+
+@dataclass
+class Tracker:
+    """Finds the displacement of one frame after another of the same scanner.
+
+    The first frame is searched. Later ones begin at the running profile, which also steadies them; only where the
+    result fits clearly worse than usual, or is not trusted, is the frame searched as if it were the first, and the
+    running estimate begins anew if that fits better.
+
+    Parameters
+    ----------
+    reach_px, centre_px
+        Of the search, see `find_displacement`.
+    temporal
+        False: every frame is the first.
+    """
+
+    reach_px: int | None = None
+    centre_px: int = 0
+    temporal: bool = True
+    running: RunningEstimate = field(default_factory=RunningEstimate)
+
+    def reset(self) -> None:
+        """Forget the running estimate."""
+        self.running.reset()
+
+    def find(self, target: Tensor, backward: Tensor) -> Correspondence:
+        """Displacement of one frame, (1, n, W) each; the running estimate is not changed until `accept`."""
+        if not self.temporal or self.running.prior is None:
+            return self._search(target, backward)
+        tracked = find_displacement(
+            target,
+            backward,
+            reach_px=self.reach_px,
+            centre_px=self.centre_px,
+            start=self.running.start,
+            prior=self.running.prior,
+            tail_px=self.running.tail_px,
+        )
+        fits = float(tracked.evidence.correlation) >= LOST * self.running.correlation
+        if fits and float(tracked.confidence) >= 0.5:
+            return tracked
+        searched = self._search(target, backward)
+        better = float(searched.evidence.correlation) > 1.1 * float(tracked.evidence.correlation)
+        if better and float(searched.confidence) >= 0.5:
+            self.reset()
+            return searched
+        return tracked if float(tracked.confidence) >= float(searched.confidence) else searched
+
+    def accept(self, found: Correspondence) -> None:
+        """Take a trusted result into the running estimate."""
+        if self.temporal:
+            self.running.update(found.separable, float(found.evidence.correlation), float(found.tail_px))
+
+    def _search(self, target: Tensor, backward: Tensor) -> Correspondence:
+        return find_displacement(target, backward, reach_px=self.reach_px, centre_px=self.centre_px)

@@ -1,0 +1,92 @@
+"""How backward lines are rendered in use: by a network on a device, or by gain matching alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sasnet_live.errors import InputError
+
+from .checkpoint import ModelCard, find_weights, load_model, shipped_weights
+from .inputs import RenderInputs
+from .sasnet import SASNet
+
+
+class Renderer(Protocol):
+    """Renders moved lines in the appearance of the forward pass.
+
+    Attributes
+    ----------
+    name
+        Of the model.
+    card
+        Of its weights, if it has any.
+    precision
+        "fp32", "bf16" or "fp16".
+    """
+
+    name: str
+    card: ModelCard | None
+    precision: str
+
+    def render(self, inputs: RenderInputs) -> Tensor:
+        """(B, n, W) float32, units of the inputs."""
+        ...
+
+
+class GainRenderer:
+    """Nothing learned: the smooth gain profile along the line matched."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.precision = name, "fp32"
+        self.card: ModelCard | None = None
+
+    def render(self, inputs: RenderInputs) -> Tensor:
+        """The gain-matched lines, which are part of the inputs."""
+        return inputs.matched
+
+
+class NetworkRenderer:
+    """A SAS-Net on a device, in a precision that the device computes fast."""
+
+    def __init__(self, network: SASNet, card: ModelCard, device: torch.device, precision: str) -> None:
+        self.name = card.name
+        self.card: ModelCard | None = card
+        if precision == "auto":
+            precision = "fp16" if device.type == "cuda" else "fp32"
+        self.precision = precision
+        self._dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        self._device = device
+        self._network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def render(self, inputs: RenderInputs) -> Tensor:
+        """The residual of the network added to the gain-matched lines."""
+        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype is not None):
+            rendering = self._network(inputs.matched, inputs.target, inputs.earlier, inputs.later)
+        return rendering.rendered.float()  # type: ignore[no-any-return]
+
+
+def open_renderer(model: str | Path, device: torch.device, precision: str, *, without_network: str) -> Renderer:
+    """The renderer of a model's name or weights file.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or an unusable file.
+    """
+    if str(model) == without_network:
+        return GainRenderer(without_network)
+    if str(model) == "default":
+        shipped = shipped_weights()
+        wanted = "full" if device.type == "cuda" else "lite"
+        model = wanted if wanted in shipped else next(iter(shipped), wanted)
+    network, card = load_model(find_weights(model, also=(without_network, "default")))
+    if card.config.correspondence == "implicit":
+        raise InputError(
+            f"{model}: an implicit network learns one scanner's displacement and cannot be checked; it is for "
+            "`sasnet-live evaluate` only. Use lite, full or correspondence"
+        )
+    return NetworkRenderer(network, card, device, precision)

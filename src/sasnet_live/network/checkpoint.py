@@ -1,0 +1,161 @@
+"""Weights on disk: safetensors with the configuration, origin and scores in the metadata. Never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from sasnet_live.errors import InputError
+
+from .config import SASNetConfig
+from .sasnet import SASNet
+
+FORMAT = "sasnet-live/1"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a weights file says of itself.
+
+    Attributes
+    ----------
+    name
+        Preset or user's name.
+    config
+        Architecture.
+    training_data
+        Fingerprint of the data trained on.
+    version
+        Of sasnet-live that trained it.
+    scores
+        Figures on the validation split, by level and metric.
+    training
+        Settings of the run: steps, seed, loss weights and so on.
+    sha256
+        Of the file; empty while it is not on disk.
+    """
+
+    name: str
+    config: SASNetConfig
+    training_data: str = ""
+    version: str = ""
+    scores: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def shipped_weights() -> dict[str, Path]:
+    """Weights files that came with the package, by model name."""
+    folder = Path(str(resources.files("sasnet_live.network"))) / "weights"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def save_model(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
+    """Write weights in half precision with their card; the file appears whole or not at all."""
+    tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "name": card.name,
+        "config": json.dumps(card.config.to_dict()),
+        "training_data": card.training_data,
+        "version": card.version,
+        "scores": json.dumps(card.scores),
+        "training": json.dumps(card.training),
+    }
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata=metadata)
+    partial.replace(path)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a weights file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not safetensors (a pickle, say), or is not a SAS-Net of this format.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file; give a .safetensors file or the name of a model")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: not a safetensors file ({_kind(path)}); give weights written by `sasnet-live train`. "
+            "Pickled weights are refused because loading them can run any code"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: safetensors of format {metadata.get('format', 'unknown')!r}, expected {FORMAT!r}; "
+            "give weights written by `sasnet-live train`"
+        )
+    return ModelCard(
+        name=metadata["name"],
+        config=SASNetConfig.from_dict(json.loads(metadata["config"])),
+        training_data=metadata.get("training_data", ""),
+        version=metadata.get("version", ""),
+        scores=json.loads(metadata.get("scores", "{}")),
+        training=json.loads(metadata.get("training", "{}")),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def load_model(path: Path) -> tuple[SASNet, ModelCard]:
+    """A network with its weights, in float32 on the CPU, ready for inference."""
+    card = read_card(path)
+    model = build_model(card.config)
+    with safe_open(str(path), framework="pt") as file:
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(f"{path}: its weights do not fit its own configuration; the file is damaged") from error
+    return model.eval(), card
+
+
+def build_model(config: SASNetConfig) -> SASNet:
+    """An untrained network of this architecture."""
+    return SASNet(config)
+
+
+def find_weights(model: str | Path, *, also: tuple[str, ...] = ()) -> Path:
+    """The weights file that a model's name or a path stands for.
+
+    Parameters
+    ----------
+    also
+        Names that are models without weights, for the suggestion in the error.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown: with the nearest name that exists.
+    """
+    shipped = shipped_weights()
+    name = str(model)
+    if name in shipped:
+        return shipped[name]
+    path = Path(model)
+    if path.suffix or len(path.parts) > 1 or path.exists():
+        return path
+    names = (*shipped, *also)
+    nearest = get_close_matches(name, names, 1, 0.4)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise InputError(f"no model {name!r}; {hint}Models: {', '.join(names)}, or a .safetensors file")
+
+
+def _kind(path: Path) -> str:
+    head = path.read_bytes()[:4]
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return "it looks like a pickle"
+    return "its header is not readable"

@@ -1,0 +1,195 @@
+"""Samples to train on: simulated frames with truth, and frames of a user's own recordings without."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Empty
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sasnet_live.correspondence import find_displacement
+from sasnet_live.errors import InputError
+from sasnet_live.network.inputs import render_inputs
+from sasnet_live.network.sasnet import intensity_scale
+from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+
+IMAGES = ("matched", "target", "earlier", "later", "truth")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples: (B, n, W) float32 each, scaled to the deviation of the forward pass."""
+
+    matched: Tensor
+    target: Tensor
+    earlier: Tensor
+    later: Tensor
+    truth: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in IMAGES))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame, ready for the network: (5, n, W) float16 in the order of `IMAGES`."""
+
+    images: np.ndarray[Any, np.dtype[np.float16]]
+
+
+def make_sample(
+    raw: np.ndarray[Any, Any],
+    geometry: ScanGeometry,
+    truth: np.ndarray[Any, Any] | None = None,
+) -> Sample | None:
+    """Find the displacement of a raw frame and keep what the network sees of it.
+
+    Parameters
+    ----------
+    raw
+        (H, W).
+    truth
+        (n_b, W) what the backward lines should read; None: the forward pass stands in for it.
+
+    Returns
+    -------
+    None if the frame says nothing: constant, or not finite.
+    """
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(raw, geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], geometry)
+    with torch.no_grad():
+        found = find_displacement(target, backward)
+        inputs = render_inputs(forward, backward, found.displacement_px, geometry, target=target)
+        level, scale = intensity_scale(target)
+    reference = inputs.target if truth is None else torch.from_numpy(truth.astype(np.float32))[None]
+    images = torch.cat([inputs.matched, inputs.target, inputs.earlier, inputs.later, reference])
+    images = (images - level) / scale
+    if not bool(images.isfinite().all()) or float(images.abs().max()) > 1000:
+        return None
+    return Sample(images.numpy().astype(np.float16))
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Samples of one shape to a batch."""
+    images = torch.from_numpy(np.stack([sample.images for sample in samples])).float()
+    return Batch(*images.unbind(1))
+
+
+def simulated_samples(seed: int, worker: int, height: int, width: int) -> Iterator[Sample]:
+    """Endless samples from the simulator: any content through any scanner. The same for the same seed and worker."""
+    from sasnet_live.simulation.dataset import SceneBank, training_frame
+
+    rng = np.random.default_rng([seed, worker, 0x5A5])
+    bank = SceneBank(height, width)
+    while True:
+        frame = training_frame(rng, height, width, bank)
+        sample = make_sample(frame.raw, frame.geometry, frame.truth)
+        if sample is not None:
+            yield sample
+
+
+@dataclass(frozen=True)
+class SimulatedSource:
+    """Recipe for `simulated_samples` that can be sent to a worker process."""
+
+    seed: int
+    height: int = 192
+    width: int = 320
+
+    def __call__(self, worker: int) -> Iterator[Sample]:
+        return simulated_samples(self.seed, worker, self.height, self.width)
+
+    def fingerprint(self) -> str:
+        """What the weights say of their training data."""
+        from sasnet_live.simulation.dataset import DATA_VERSION
+
+        return f"sasnet-live simulator v{DATA_VERSION}, frames of {self.height} x {self.width}, seed {self.seed}"
+
+
+def _produce(source: Callable[[int], Iterator[Sample]], worker: int, queue: Any) -> None:
+    torch.set_num_threads(1)  # one process a core: threads of several would wait for each other
+    try:
+        for sample in source(worker):
+            queue.put(sample)
+    except Exception as error:
+        queue.put(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        return
+
+
+class SamplePool:
+    """Batches from a pool of recent samples that worker processes keep fresh.
+
+    Making a sample costs more than a training step on it, so each is used several times: every step puts `fresh` new
+    samples in the place of the oldest and draws its batch at random from all. Which samples a step sees depends on
+    the seed and the number of workers alone, not on their speed.
+
+    Use as a context manager: leaving it ends the workers.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[int], Iterator[Sample]],
+        *,
+        batch_size: int,
+        seed: int,
+        workers: int = 1,
+        capacity: int = 1500,
+        fresh: int = 1,
+        initial: int = 64,
+    ) -> None:
+        if min(batch_size, workers, capacity, fresh, initial) < 1:
+            raise InputError("batch size, workers, capacity, fresh and initial samples must be 1 or more")
+        context = multiprocessing.get_context("spawn")
+        self._queues = [context.Queue(maxsize=16) for _ in range(workers)]
+        self._workers = [
+            context.Process(target=_produce, args=(source, k, queue), name=f"samples-{k}", daemon=True)
+            for k, queue in enumerate(self._queues)
+        ]
+        self._rng = np.random.default_rng([seed, 0xBA7C4])
+        self._samples: list[Sample] = []
+        self._batch_size, self._capacity, self._fresh, self._initial = batch_size, capacity, fresh, initial
+        self._taken = 0
+
+    def __enter__(self) -> SamplePool:
+        for worker in self._workers:
+            worker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.join()
+
+    def next_batch(self) -> Batch:
+        """Take in fresh samples, waiting for them, and draw a batch."""
+        for _ in range(self._initial if not self._samples else self._fresh):
+            sample = self._take()
+            if len(self._samples) < self._capacity:
+                self._samples.append(sample)
+            else:
+                self._samples[self._taken % self._capacity] = sample
+        chosen = self._rng.choice(len(self._samples), self._batch_size, replace=len(self._samples) < self._batch_size)
+        return collate([self._samples[i] for i in chosen])
+
+    def _take(self) -> Sample:
+        turn = self._taken % len(self._queues)
+        self._taken += 1
+        while True:
+            try:
+                sample = self._queues[turn].get(timeout=5)
+            except Empty:
+                if not self._workers[turn].is_alive():
+                    code = self._workers[turn].exitcode
+                    raise RuntimeError(f"the process that makes samples ended with exit code {code}") from None
+                continue
+            if isinstance(sample, str):
+                raise RuntimeError(f"a process that makes samples failed: {sample}")
+            return sample  # type: ignore[no-any-return]

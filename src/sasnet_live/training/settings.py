@@ -1,0 +1,110 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from sasnet_live.errors import InputError
+from sasnet_live.network.config import PRESETS
+from sasnet_live.scan import ScanGeometry
+
+from .weights import LossWeights
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything a run depends on; kept in its folder, so that `--resume` goes on with the same.
+
+    Parameters
+    ----------
+    preset
+        Architecture: a name of `network.PRESETS`.
+    steps, batch_size, learning_rate
+        Of AdamW; the rate rises for the first 2 % of the steps and falls to 1 % of its peak along a cosine.
+    seed
+        Of weights, samples and batches.
+    height, width
+        Raw frames simulated for training, lines and px.
+    workers
+        Processes that make samples.
+    precision
+        Of convolutions: "auto" is bfloat16 where the device computes it fast, else float32.
+    averaging
+        Decay of the exponential average of the weights, which is what is validated and saved.
+    recordings
+        The user's own raw TIFF stacks, trained on without truth; empty: the simulator alone.
+    simulated_share
+        Part of the samples that is simulated where there are recordings too.
+    geometry
+        Of the recordings.
+    initial_weights
+        Weights file to start from; empty: from scratch.
+    validate_every
+        Steps between validations and checkpoints.
+    """
+
+    preset: str = "lite"
+    steps: int = 8000
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    seed: int = 0
+    height: int = 192
+    width: int = 320
+    workers: int = 1
+    precision: Precision = "auto"
+    averaging: float = 0.998
+    losses: LossWeights = field(default_factory=LossWeights)
+    recordings: tuple[str, ...] = ()
+    simulated_share: float = 0.5
+    geometry: ScanGeometry = field(default_factory=ScanGeometry)
+    initial_weights: str = ""
+    validate_every: int = 250
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise InputError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision is {self.precision!r}; expected one of {', '.join(get_args(Precision))}")
+        for name in ("steps", "batch_size", "workers", "validate_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.height < 32 or self.width < 64:
+            raise InputError(f"training frames of {self.height} x {self.width} came; expected at least 32 x 64")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}; expected a number above 0")
+        for name in ("averaging", "simulated_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1")
+        object.__setattr__(self, "recordings", tuple(self.recordings))
+
+    def to_json(self) -> str:
+        """For the run's folder and the weights' metadata."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TrainingSettings:
+        """The reverse; unknown keys are refused."""
+        values = dict(values)
+        try:
+            losses, geometry = LossWeights(**values.pop("losses", {})), ScanGeometry(**values.pop("geometry", {}))
+            return cls(losses=losses, geometry=geometry, **values)
+        except TypeError as error:
+            raise InputError(f"the settings of this run are not those of this version: {error}") from error
+
+    def save(self, folder: Path) -> None:
+        """Write them into a run's folder."""
+        (folder / "settings.json").write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingSettings:
+        """Read them from a run's folder."""
+        path = folder / "settings.json"
+        if not path.is_file():
+            raise InputError(f"{folder}: no settings.json, so no run to resume; start one without --resume")
+        return cls.from_mapping(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,59 @@
+"""Scores during a run, on frames that are kept aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sasnet_live.metrics import ncc, ssim
+
+from .data import Sample, collate, make_sample
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean NCC and SSIM of one group of frames against their truth: gain-matched only, and rendered."""
+
+    group: str
+    ncc_matched: float
+    ncc_rendered: float
+    ssim_matched: float
+    ssim_rendered: float
+
+
+def simulated_validation(per_level: int, height: int = 512, width: int = 512) -> dict[str, list[Sample]]:
+    """The first frames of the validation split of or-pam-sim-4k, by level."""
+    from sasnet_live.simulation.dataset import SimulatedPairs
+
+    pairs = SimulatedPairs(height=height, width=width)
+    groups: dict[str, list[Sample]] = {}
+    for index in range(3 * per_level):
+        frame = pairs.load_pair("validation", index)
+        sample = make_sample(frame.raw, frame.geometry, frame.truth)
+        if sample is not None:
+            groups.setdefault(pairs.level(index), []).append(sample)
+    return groups
+
+
+@torch.no_grad()
+def validate(network: nn.Module, groups: dict[str, list[Sample]], device: torch.device) -> list[Score]:
+    """Score every group, one frame at a time, in float32."""
+    scores = []
+    for group, samples in groups.items():
+        rows = []
+        for sample in samples:
+            batch = collate([sample]).to(device)
+            rendered = network(batch.matched, batch.target, batch.earlier, batch.later).rendered
+            images = (batch.matched, rendered)
+            rows.append([float(f(batch.truth, image)) for f in (ncc, ssim) for image in images])
+        mean = torch.tensor(rows).nanmean(0).tolist()
+        scores.append(Score(group, *mean))
+    return scores
+
+
+def merit(scores: Sequence[Score]) -> float:
+    """One number to choose the best checkpoint by: mean of NCC and SSIM over groups."""
+    return sum(score.ncc_rendered + score.ssim_rendered for score in scores) / (2 * len(scores))
