@@ -151,18 +151,18 @@ class FileRun:
 
     def _record(self, kind: str) -> dict[str, str]:
         """What is done, in words; the same words are needed to go on with it."""
-        geometry = {f"geometry.{name}": str(value) for name, value in asdict(self._settings.geometry).items()}
-        # What it says of geometry and program is here already, in parts.
-        described = {k: v for k, v in self._registrar.describe().items() if k not in ("geometry", "software")}
         settings = {
             "output": kind,
             "align_on": str(self._settings.align_on),
             "axes": self._settings.axes or "as the input",
-            "temporal": str(self._settings.temporal),
-            "search_px": str(self._settings.search_px),
-            "dtype": str(self._settings.dtype or "as the input"),
+            "dtype": self._settings.dtype or "as the input",
+            **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.geometry).items()},
         }
-        return {"source": self._job.source.name, **described, **geometry, **settings}
+        # What it says of geometry and program is there already, in parts.
+        described = {name: value for name, value in self._registrar.describe().items() if value}
+        for name in ("geometry", "software"):
+            described.pop(name, None)
+        return {"source": self._job.source.name, **described, **settings}
 
     def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: StackLayout, order: str, scans: int) -> int:
         """Number of scans that every output already has whole; longer ones are cut to it."""
