@@ -338,6 +338,47 @@ def test_a_sink_that_fails_is_reported_and_the_others_get_every_frame(call: str,
     assert report.sinks[1].complete
 
 
+def test_a_recording_whose_folder_is_removed_is_reported_while_it_runs(tmp_path: Path) -> None:
+    import shutil
+
+    from sasnet_live.sinks.recording import OmeTiffSink
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    healthy = Memory()
+    sinks = [OmeTiffSink(folder / "a.ome.tiff"), healthy]
+    pipeline = LivePipeline(registered, sinks, policy="all", flush_every_s=0.01).start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: pipeline.status().processed == 1)
+    shutil.rmtree(folder)
+    wait_for(lambda: pipeline.status().state == "failed")
+    for number in range(1, 10):
+        assert pipeline.put(numbered(number))
+    with pytest.raises(FileNotFoundError, match="has been removed"):
+        pipeline.close()
+    assert healthy.numbers == list(range(10))
+
+
+def test_a_run_that_was_called_off_misses_nothing() -> None:
+    pipeline = LivePipeline(registered, [Memory()], policy="all").start()
+    for reason in ("canceled", "stopped"):
+        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), expected=50))
+        pipeline.put(numbered(0))
+        pipeline.end_stream(reason)  # type: ignore[arg-type]
+    assert all(report.complete for report in pipeline.close())
+    assert pipeline.status().missing == 0
+
+
+def test_the_rate_is_of_the_last_seconds() -> None:
+    from sasnet_live.pipeline import _rate
+
+    assert _rate([], 10.0) == 0
+    assert _rate([9.0, 9.5, 10.0], 10.0) == 2
+    assert _rate([0.0, 9.0, 9.5, 10.0], 10.0) == 2
+    assert _rate([1.0, 5.0], 9.0) == pytest.approx(0.25)
+    assert _rate([1.0, 5.0], 60.0) == 0
+
+
 def test_when_no_sink_works_frames_are_refused_and_counted() -> None:
     pipeline = LivePipeline(registered, [BreaksAt("write", at=2)], policy="all").start()
     for number in range(10):

@@ -193,7 +193,7 @@ class LivePipeline:
         counts = self._queue.counts()
         now = time.perf_counter()
         with self._lock:
-            recent = [finished_at for finished_at in self._finished_at if now - finished_at <= 2.0]
+            finished = list(self._finished_at)
             latencies = list(self._latencies_ms)
             status = PipelineStatus(
                 state=self._state,
@@ -213,7 +213,7 @@ class LivePipeline:
             spilled=counts.spilled,
             spilled_total=counts.spilled_total,
             held_back_s=counts.held_back_s,
-            fps=(len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0,
+            fps=_rate(finished, now),
             latency_p50_ms=float(p50),
             latency_p99_ms=float(p99),
         )
@@ -334,7 +334,7 @@ class LivePipeline:
         return self._queue.put(frame, stream, wait=wait)
 
     def end_stream(self, reason: EndReason = "completed", *, missing: int | None = None) -> None:
-        """Say that the run is over. Without `missing`, it is what was announced less what came."""
+        """Say that the run is over. Without `missing`, what was announced less what came, unless it was called off."""
         with self._lock:
             if self._stream is None or self._stream.reason is not None:
                 return
@@ -348,7 +348,8 @@ class LivePipeline:
 
     def _end(self, stream: _Stream, reason: EndReason, missing: int | None) -> None:
         if missing is None:
-            missing = max(0, (stream.info.expected or 0) - stream.received)
+            as_planned = reason in ("completed", "errored")  # nobody misses the frames of a run that was called off
+            missing = max(0, (stream.info.expected or 0) - stream.received) if as_planned else 0
         stream.reason, stream.missing = reason, missing
         self._missing += missing
 
@@ -522,6 +523,14 @@ class LivePipeline:
         self._queue.close(discard=True)
         self._thread.join(stall_s)
         return not self._thread.is_alive()
+
+
+def _rate(finished: list[float], now: float) -> float:
+    """Frames a second over the last two seconds; over the last two frames if they come more slowly."""
+    recent = [at for at in finished if now - at <= 2.0]
+    if len(recent) < 2:
+        recent = [at for at in finished[-2:] if now - at <= 15.0]
+    return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
 
 def _cause(error: Exception) -> Exception:

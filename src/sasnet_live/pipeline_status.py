@@ -31,9 +31,9 @@ class PipelineStatus:
         Those of the processed frames that were registered, and those that were passed on as they came (not accepted by
         the registrar, or raw after a failure).
     missing
-        Frames that sources announced but never delivered.
+        Frames that sources announced but never delivered, runs that were called off aside.
     fps
-        Frames processed per second, over the last two seconds.
+        Frames processed per second, over the last two seconds or, if they come more slowly, the last two frames.
     latency_p50_ms, latency_p99_ms
         From the source having a frame to its registration being handed out, over the last 1000 frames; NaN before.
     error

@@ -37,7 +37,7 @@ class RegistrarOptions:
 
     model: str
     device: str
-    precision: str
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     output: Literal["rendered", "warped", "both"]
     temporal: bool
     search_px: float | None

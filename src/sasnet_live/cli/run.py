@@ -245,15 +245,13 @@ def _read_sequence(path: Path) -> MDASequence:
 
 def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
     """A core with its devices loaded."""
-    from pymmcore_plus.experimental.unicore import UniMMCore
-
     if config is not None and not config.is_file():
         raise InputError(f"{config}: no such file; give a Micro-Manager configuration")
-    core = UniMMCore()  # knows the devices of Micro-Manager and those written in Python
     if config is None and not demo:
         from sasnet_live.simulation.camera import config_path
 
         config = config_path()
+    core = _empty_core(config)
     try:
         core.loadSystemConfiguration(*([] if config is None else [str(config)]))
     except FileNotFoundError as error:
@@ -263,6 +261,17 @@ def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
     if not core.getCameraDevice():
         raise InputError(f"{config}: has no camera; add `Property,Core,Camera,LABEL` to it")
     return core
+
+
+def _empty_core(config: Path | None) -> CMMCorePlus:
+    """A core of the kind that the configuration needs: the one for Python devices is still experimental."""
+    if config is not None and "#py " in config.read_text(errors="replace"):
+        from pymmcore_plus.experimental.unicore import UniMMCore
+
+        return UniMMCore()
+    from pymmcore_plus import CMMCorePlus
+
+    return CMMCorePlus()
 
 
 def _warm_up_stream(core: CMMCorePlus) -> StreamInfo:

@@ -68,6 +68,9 @@ class MicroManagerSource:
         self._disconnect: list[Callable[[], None]] = []
         self._acquiring = False
         self._poll: _LivePoll | None = None
+        # The live session whose frames count. A poll that ends late must not touch the stream that came after it.
+        self._session: _LivePoll | None = None
+        self._session_lock = threading.Lock()
         self._count = 0
         self._error: BaseException | None = None
 
@@ -183,8 +186,10 @@ class MicroManagerSource:
     def _on_sequence_started(self, sequence: useq.MDASequence, meta: Mapping[str, Any]) -> None:
         self._acquiring = True
         self._stop_polling(wait=False)
-        if self._consumer is not None:
-            self._consumer.begin_stream(stream_of(sequence, meta, self._core))
+        with self._session_lock:
+            self._session = None
+            if self._consumer is not None:
+                self._consumer.begin_stream(stream_of(sequence, meta, self._core))
 
     def _on_other_sequence_started(self, sequence: useq.MDASequence, meta: Mapping[str, Any]) -> None:
         self._acquiring = True
@@ -205,14 +210,20 @@ class MicroManagerSource:
             return
         self._stop_polling(wait=False)
         self._poll = _LivePoll(self._core, self._put_live, self._on_live_ended, self._keep)
+        with self._session_lock:
+            if self._session is not None:
+                self._consumer.end_stream("stopped")
+            self._session = self._poll
         self._poll.start()
 
     def _on_live_stopped(self, camera: str) -> None:
         self._stop_polling(wait=False)
 
-    def _on_live_ended(self, reason: EndReason, missing: int) -> None:
-        if self._consumer is not None:
-            self._consumer.end_stream(reason, missing=missing)
+    def _on_live_ended(self, poll: _LivePoll, reason: EndReason, missing: int) -> None:
+        with self._session_lock:
+            if self._session is poll and self._consumer is not None:
+                self._session = None
+                self._consumer.end_stream(reason, missing=missing)
 
     def _on_snapped(self, camera: str) -> None:
         # An acquisition that is not sequenced snaps, too; its frames come by `frameReady`.
@@ -232,9 +243,11 @@ class MicroManagerSource:
         self._count += 1
         consumer.put(frame, wait=False)
 
-    def _put_live(self, image: Pixels, tags: Mapping[str, Any]) -> None:
+    def _put_live(self, poll: _LivePoll, image: Pixels, tags: Mapping[str, Any]) -> None:
         metadata = self._state_of_core(str(tags.get("Camera", "")))
-        self._put(image, {}, {**metadata, "camera_metadata": dict(tags)})
+        with self._session_lock:
+            if self._session is poll:
+                self._put(image, {}, {**metadata, "camera_metadata": dict(tags)})
 
     def _state_of_core(self, camera: str) -> dict[str, Any]:
         state: dict[str, Any] = {"camera_device": camera or self._core.getCameraDevice()}
@@ -256,8 +269,8 @@ class _LivePoll:
     def __init__(
         self,
         core: CMMCorePlus,
-        put: Callable[[Pixels, Mapping[str, Any]], None],
-        ended: Callable[[EndReason, int], None],
+        put: Callable[[_LivePoll, Pixels, Mapping[str, Any]], None],
+        ended: Callable[[_LivePoll, EndReason, int], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._core, self._put, self._ended, self._failed = core, put, ended, failed
@@ -288,12 +301,12 @@ class _LivePoll:
                     if not self._sequence_running():
                         reason = "stopped" if self._stopping.is_set() else "errored"
                         break
-            if reason == "stopped":
-                self._take()
+            if reason == "stopped" and not self._sequence_running():
+                self._take()  # the last image of this session, unless the next one is under way
         except BaseException as error:
             reason = "errored"
             self._failed(error)
-        self._ended(reason, self._missing)
+        self._ended(self, reason, self._missing)
 
     def _take(self) -> bool:
         """Deliver what came since the last time; whether anything did."""
@@ -307,27 +320,34 @@ class _LivePoll:
             return False
         if number is not None and self._last is not None and number > self._last + 1:
             for earlier in self._recover(self._last + 1, number):
-                self._put(*earlier)
+                self._put(self, *earlier)
         self._last = number
-        self._put(image, tags)
+        self._put(self, image, tags)
         return True
 
     def _recover(self, first: int, end: int) -> Iterator[tuple[Pixels, dict[str, Any]]]:
         """Images numbered [first, end) from the circular buffer, in order; those gone are counted as missing."""
-        found: dict[int, tuple[Pixels, dict[str, Any]]] = {}
-        back = end - first + 4  # images may have come since; start a little further back and go forward
-        while back > 0 and len(found) < end - first:
-            try:
-                image, metadata = self._core.getNBeforeLastImageAndMD(back)
+        back = end - first
+        for wanted in range(first, end):
+            found = None
+            for _ in range(10):  # images go on coming: where one is, counted from the last, changes meanwhile
+                try:
+                    image, metadata = self._core.getNBeforeLastImageAndMD(max(0, back))
+                except (IndexError, RuntimeError):
+                    break
                 tags = dict(metadata)
                 number = _image_number(tags)
-                if number is not None and first <= number < end:
-                    found[number] = (image, tags)
-            except (IndexError, RuntimeError):
-                pass
+                if number is None:
+                    break
+                if number == wanted:
+                    found = image, tags
+                    break
+                back += number - wanted
             back -= 1
-        self._missing += end - first - len(found)
-        return (found[number] for number in sorted(found))
+            if found is None:
+                self._missing += 1
+            else:
+                yield found
 
     def _sequence_running(self) -> bool:
         try:
