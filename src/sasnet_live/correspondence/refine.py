@@ -70,7 +70,8 @@ def spline_basis(width: int, knots: int, device: torch.device) -> Tensor:
 def fit_spline(profile_px: Tensor, knots: int) -> Tensor:
     """(B, W) profile -> (B, K) coefficients, least squares."""
     basis = spline_basis(profile_px.shape[-1], knots, profile_px.device)
-    return torch.linalg.lstsq(basis, profile_px.double().T).solution.T
+    coefficients: Tensor = torch.linalg.lstsq(basis, profile_px.double().T).solution.T
+    return coefficients
 
 
 def refine(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty
+from queue import Empty, Full
 from typing import Any
 
 import numpy as np
@@ -116,11 +117,22 @@ def _produce(source: Callable[[int], Iterator[Sample]], worker: int, queue: Any)
     torch.set_num_threads(1)  # one process a core: threads of several would wait for each other
     try:
         for sample in source(worker):
-            queue.put(sample)
+            while _parent_lives():
+                with suppress(Full):
+                    queue.put(sample, timeout=5)
+                    break
+            else:
+                return
     except Exception as error:
         queue.put(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         return
+
+
+def _parent_lives() -> bool:
+    """False once the training process was killed: nobody would ever take another sample."""
+    parent = multiprocessing.parent_process()
+    return parent is None or parent.is_alive()
 
 
 class SamplePool:
