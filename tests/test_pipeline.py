@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -664,19 +665,27 @@ def test_a_spill_folder_that_is_not_there_holds_the_producer_back(tmp_path: Path
 
 
 def test_a_disk_that_fails_while_spilling_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     calls = 0
-    write = os.pwrite
+    write = SpillRing.write
 
-    def full_at_third(descriptor: int, data: bytes, offset: int) -> int:
+    class Full:
+        """A file on a disk that has become full."""
+
+        def seek(self, offset: int) -> None:
+            raise OSError(28, "No space left on device")
+
+    def full_at_third(ring: SpillRing, slot: Any, frame: Frame) -> None:
         nonlocal calls
         calls += 1
         if calls == 3:
-            raise OSError(28, "No space left on device")
-        return write(descriptor, data, offset)
+            with monkeypatch.context() as patch:
+                patch.setattr(ring, "_writer", Full())
+                write(ring, slot, frame)
+            assert "No space left" in ring.problem
+        else:
+            write(ring, slot, frame)
 
-    monkeypatch.setattr(os, "pwrite", full_at_third)
+    monkeypatch.setattr(SpillRing, "write", full_at_third)
     gate, sink = Gate(), Memory()
     pipeline = LivePipeline(gate, [sink], "all", capacity=1, spill_folder=tmp_path).start()
     producer = threading.Thread(target=lambda: [pipeline.put(numbered(n), wait=False) for n in range(20)])
@@ -686,6 +695,24 @@ def test_a_disk_that_fails_while_spilling_loses_nothing(tmp_path: Path, monkeypa
     producer.join(10)
     pipeline.close()
     assert sink.numbers == sink.pixels == list(range(20))
+
+
+def test_where_an_open_file_cannot_be_removed_it_is_when_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: str) -> None:
+        raise PermissionError("the file is open")
+
+    monkeypatch.setattr("sasnet_live.spill.os.unlink", refused)
+    ring = SpillRing(10_000, tmp_path)
+    slot = ring.reserve(numbered(0))
+    assert slot is not None
+    ring.write(slot, numbered(0))
+    np.testing.assert_array_equal(ring.read(slot).data, numbered(0).data)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.undo()
+    ring.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------- leaks and names

@@ -8,7 +8,9 @@ import shutil
 import tempfile
 from collections import deque
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ class _Slot:
 
 
 class SpillRing:
-    """First in, first out, in one temporary file of bounded size that vanishes with the process.
+    """First in, first out, in one temporary file of bounded size that vanishes in the end.
 
     Only the pixels go to disk. Bookkeeping (`reserve`, `head`, `release`) and transfers (`write`, `read`) are apart, so
     that a queue keeps its lock for the first and lets go of it for the second: a disk that stalls holds up nobody but
@@ -49,7 +51,10 @@ class SpillRing:
         self._limit_wanted = limit_bytes
         self._folder = Path(folder) if folder is not None else Path(tempfile.gettempdir())
         self._limit: int | None = None
-        self._file: int | None = None
+        self._writer: FileIO | None = None
+        self._reader: FileIO | None = None
+        self._path: Path | None = None
+        self._writing = Lock()
         self._slots: deque[_Slot] = deque()
         self._write_offset = 0
         self._refused: str = ""
@@ -87,11 +92,13 @@ class SpillRing:
 
     def write(self, slot: _Slot, frame: Frame) -> None:
         """Write the pixels; a disk that fails leaves the frame in memory and closes the ring until it is empty."""
-        assert self._file is not None
+        assert self._writer is not None
         try:
             view, done = np.ascontiguousarray(frame.data).data.cast("B"), 0
-            while done < slot.n_bytes:
-                done += os.pwrite(self._file, view[done:], slot.offset + done)
+            with self._writing:
+                self._writer.seek(slot.offset)
+                while done < slot.n_bytes:
+                    done += self._writer.write(view[done:]) or 0
         except OSError as error:
             slot.frame = frame
             self._refused = f"{self._folder}: {error}"
@@ -104,12 +111,13 @@ class SpillRing:
         """The frame of a slot; the slot stays taken until `release`."""
         if slot.frame.data is not _NO_PIXELS:
             return slot.frame
-        assert self._file is not None
+        assert self._reader is not None
         pixels = bytearray(slot.n_bytes)
         view, done = memoryview(pixels), 0
+        self._reader.seek(slot.offset)
         while done < slot.n_bytes:
-            n = os.preadv(self._file, [view[done:]], slot.offset + done)
-            if n == 0:
+            n = self._reader.readinto(view[done:])
+            if not n:
                 raise OSError(f"the spill file in {self._folder} is shorter than what was written to it")
             done += n
         return replace(slot.frame, data=np.frombuffer(pixels, slot.dtype).reshape(slot.shape))
@@ -120,8 +128,9 @@ class SpillRing:
             self._slots.popleft()
         if not self._slots:
             self._write_offset = 0
-            if self._file is not None:
-                os.ftruncate(self._file, 0)
+            if self._writer is not None:
+                with self._writing:
+                    self._writer.truncate(0)
 
     def forget(self, *, keep_oldest: bool) -> None:
         """Forget all frames, or all but the one that is being read. Call under the queue's lock."""
@@ -133,20 +142,27 @@ class SpillRing:
     def close(self) -> None:
         """Give the file back."""
         self._slots.clear()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        for file in (self._writer, self._reader):
+            if file is not None:
+                file.close()
+        self._writer = self._reader = None
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            self._path = None
 
     def _open(self) -> None:
-        if self._file is not None:
+        if self._writer is not None:
             return
         self._limit = min(self._limit_wanted, shutil.disk_usage(self._folder).free // 2)
-        descriptor, path = tempfile.mkstemp(prefix="sasnet-live-spill-", dir=self._folder)
-        # The space comes back even if the process is killed. Where an open file cannot be unlinked it stays until the
-        # temporary folder is cleaned.
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        self._file = descriptor
+        descriptor, name = tempfile.mkstemp(prefix="sasnet-live-spill-", dir=self._folder)
+        # Two handles, each with its own position: one thread writes while another reads.
+        self._writer = os.fdopen(descriptor, "r+b", buffering=0)
+        self._reader = Path(name).open("rb", buffering=0)  # noqa: SIM115 - closed in `close`
+        try:
+            os.unlink(name)  # the space comes back even if the process is killed
+        except OSError:  # Windows keeps a file that is open; `close` removes it
+            self._path = Path(name)
 
     def _place_for(self, n_bytes: int) -> int | None:
         """Offset of `n_bytes` free bytes in a row, None if there are none."""
