@@ -138,9 +138,10 @@ class TestScore:
         assert score.ncc == score_method("d", case, "none", NoRegistration())[0].ncc
         np.testing.assert_array_equal(registered.image, case.backward)
 
-    def test_bad_input_is_not_a_finding(self) -> None:
-        with pytest.raises(InputError, match="install it"):
-            score_method("d", _case(), "m", Broken(InputError("install it")))
+    def test_a_frame_that_a_method_refuses_is_its_failure(self) -> None:
+        score, _ = score_method("d", _case(), "m", Broken(InputError("a line of 24 px; expected 32 or more")))
+        assert score.failed
+        assert "expected 32 or more" in score.note
 
 
 class TestSummary:
@@ -252,7 +253,8 @@ class TestMethods:
         method = OurModel("lite")
         for _ in range(2):
             score_method("d", case, "lite", method)
-        assert fake_registrar.calls == ["new lite", "warm up (32, 24)", "reset", "register", "reset", "register"]
+        calls = ["new lite", "new lite", "warm up (32, 24)", "reset", "register", "reset", "register"]
+        assert fake_registrar.calls == calls
 
     def test_outputs_and_reasons(self, fake_registrar: Any) -> None:
         case = _case()

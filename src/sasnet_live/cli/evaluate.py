@@ -12,6 +12,8 @@ from . import options
 if TYPE_CHECKING:
     from sasnet_live.evaluation.benchmark import Benchmark
 
+_PLAIN_EVERY_S = 10.0
+
 
 def evaluate(
     dataset: Annotated[
@@ -108,9 +110,24 @@ def parse_shape(size: str) -> tuple[int, int]:
 
 
 def _with_progress(run: Any, dataset: Any, methods: Any) -> Benchmark:
-    """The benchmark, with a bar on standard error where that is a terminal."""
+    """The benchmark, with a bar on standard error, or now and then a line where that is no terminal."""
+    import sys
+    import time
+
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if not sys.stderr.isatty():
+        said_s = time.monotonic()
+
+        def say(done: int, total: int, what: str) -> None:
+            nonlocal said_s
+            if time.monotonic() - said_s >= _PLAIN_EVERY_S:
+                said_s = time.monotonic()
+                typer.echo(f"{done} of {total}: {what}", err=True)
+
+        plain: Benchmark = run(dataset, methods, say)
+        return plain
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

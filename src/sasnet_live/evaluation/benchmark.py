@@ -91,8 +91,7 @@ def run_benchmark(
     Raises
     ------
     InputError
-        If a case cannot be read, or a method's library is missing. Whatever else a method raises counts as its
-        failure on that frame.
+        If a case cannot be read. Whatever a method raises counts as its failure on that frame.
     """
     scores: list[Score] = []
     examples: dict[str, Example] = {}
@@ -120,9 +119,7 @@ def score_method(dataset: str, case: Case, name: str, method: Method) -> tuple[S
         registered = method.register(case.forward, case.backward, case.geometry)
         if registered.image.shape != case.backward.shape:
             raise RegistrationFailed(f"gave an image of {registered.image.shape}, expected {case.backward.shape}")
-    except InputError:
-        raise
-    except Exception as error:  # a peer's crash is a finding, not the end of the benchmark
+    except Exception as error:  # a method's crash is a finding, not the end of the benchmark
         failure = str(error).strip() or type(error).__name__
         if not isinstance(error, RegistrationFailed):
             failure = f"{type(error).__name__}: {failure}"

@@ -168,7 +168,8 @@ def draw(demo: Demo, path: Path) -> None:
 
     figure: Any = library("matplotlib.figure").Figure(figsize=(13, 7.6), dpi=110, layout="constrained")
     library("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.45, 1))
+    figure.get_layout_engine().set(h_pad=0.08, w_pad=0.06)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.5, 1), hspace=0.04)
     last = demo.frames[-1]
     raw, registered = last.raw, demo.registrations[-1].image
     truth = raw.astype(np.float32)

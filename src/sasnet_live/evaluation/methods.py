@@ -46,7 +46,8 @@ class Method(Protocol):
     """Anything that registers one frame by itself.
 
     `register` may raise `RegistrationFailed`; the benchmark also takes any other exception for a failure on this
-    frame and goes on. It must not modify its input or remember earlier frames.
+    frame and goes on. It must not modify its input or remember earlier frames. What cannot work on any frame, such as
+    a missing library, is an `InputError` when the method is made.
     """
 
     def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:
@@ -73,12 +74,18 @@ class OurModel:
         "rendered" or "warped".
     device
         As for `Registrar`.
+
+    Raises
+    ------
+    InputError
+        If `Registrar` refuses one of these.
     """
 
     def __init__(self, model: str, output: str = "rendered", device: str = "auto") -> None:
         self._options: dict[str, Any] = {"model": model, "output": output, "device": device, "temporal": False}
         self._registrars: dict[ScanGeometry, Any] = {}
         self._shapes: set[tuple[ScanGeometry, tuple[int, ...]]] = set()
+        self._registrar(ScanGeometry())  # so that a wrong device is found before the first frame
 
     def prepare(self, shape: tuple[int, int], geometry: ScanGeometry) -> None:
         """Load and warm up for raw frames of one shape and geometry, outside the time that is measured."""
