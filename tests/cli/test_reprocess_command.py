@@ -77,7 +77,7 @@ def test_every_option_reaches_the_work(
     options = (
         "--model full --device cuda --precision fp16 --output both --align-on 0 --axes TYX --line-axis columns "
         "--first backward --mirrored --line-offset -3 --crop 1 2 --slow-axis stepped --search-px 20 --each-frame-alone "
-        "--dtype float32 "
+        "--dtype float32 --allow-missing "
         "--overwrite"
     )
     run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif", *options.split())
@@ -90,6 +90,7 @@ def test_every_option_reaches_the_work(
             output="both",
             align_on="0",
             axes="TYX",
+            allow_missing=True,
             search_px=20.0,
             temporal=False,
             dtype="float32",

@@ -244,6 +244,42 @@ def test_damage_that_only_reading_finds(tmp_path: Path) -> None:
             stack.read({"T": 1})
 
 
+MISSING: list[tuple[Callable[[Path], None], int]] = [
+    (_cut(0.5), 2),
+    (_cut(0.5, bigtiff=True), 2),
+    (_separate_pages_cut, 3),
+    (_frames_missing, 3),
+]
+
+
+@pytest.mark.parametrize(("make", "usable"), MISSING)
+def test_what_is_whole_of_a_truncated_file(tmp_path: Path, make: Callable[[Path], None], usable: int) -> None:
+    make(tmp_path / "a.tif")
+    with TiffStack(tmp_path / "a.tif", allow_missing=True) as stack:
+        assert (stack.layout.axes, stack.layout.sizes) == ("T", (usable,))
+        np.testing.assert_array_equal(list(stack.frames()), ramp(5, 64, 80)[:usable])
+
+
+def test_only_whole_steps_of_the_first_axis_are_used(tmp_path: Path) -> None:
+    """An acquisition of two channels that was cancelled between them: seven frames of eight."""
+    data = ramp(7, 64, 80)
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, photometric="minisblack", ome=True, metadata={"axes": "TYX"})
+    text = str(tifffile.tiffcomment(tmp_path / "a.ome.tif")).replace('SizeT="7"', 'SizeT="4"')
+    text = text.replace('SizeC="1"', 'SizeC="2"').replace('PlaneCount="7"', 'PlaneCount="8"')
+    tifffile.tiffcomment(tmp_path / "a.ome.tif", text.encode())
+    with pytest.raises(InputError, match="7 of 8 frames are whole"):
+        TiffStack(tmp_path / "a.ome.tif")
+    with TiffStack(tmp_path / "a.ome.tif", allow_missing=True) as stack:
+        assert (stack.layout.axes, stack.layout.sizes) == ("TC", (3, 2))
+        np.testing.assert_array_equal(list(stack.frames()), data[:6])
+
+
+def test_nothing_whole_at_all(tmp_path: Path) -> None:
+    _cut(0.1)(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="no frame of it is whole"):
+        TiffStack(tmp_path / "a.tif", allow_missing=True)
+
+
 def test_plain_imagej_stack_is_a_time_series(tmp_path: Path) -> None:
     options = {"imagej": True, "photometric": "minisblack"}
     tifffile.imwrite(tmp_path / "a.tif", ramp(5, 6, 8), metadata={"axes": "ZYX", "hyperstack": False}, **options)

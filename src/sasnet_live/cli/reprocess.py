@@ -39,6 +39,9 @@ def reprocess(
     axes: Annotated[
         str | None, typer.Option(metavar="TYX", help="What the axes are, where a file has them wrong: T, Z, C, P.")
     ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Register what is whole of a truncated file.")
+    ] = False,
     line_axis: options.LineAxis = "rows",
     first: options.First = "forward",
     mirrored: options.Mirrored = False,
@@ -80,6 +83,7 @@ def reprocess(
         output=output,
         align_on=align_on,
         axes=axes,
+        allow_missing=allow_missing,
         dtype=dtype,
         overwrite=overwrite,
         resume=resume,

@@ -74,7 +74,9 @@ class FileRun:
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
-        stack = self._open.enter_context(TiffStack(self._job.source, self._settings.axes))
+        stack = self._open.enter_context(
+            TiffStack(self._job.source, self._settings.axes, allow_missing=self._settings.allow_missing)
+        )
         layout = stack.layout
         channels = layout.size("C") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)

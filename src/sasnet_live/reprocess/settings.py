@@ -31,6 +31,8 @@ class ReprocessSettings:
         The channel in which the displacement is found, by index or name; the others are moved with it.
     axes
         Axes of the inputs where their files have them wrong, see `sasnet_live.sources.tiff.TiffStack`.
+    allow_missing
+        Register what is whole of a truncated file, see `sasnet_live.sources.tiff.TiffStack`.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite
@@ -48,6 +50,7 @@ class ReprocessSettings:
     output: Output = "rendered"
     align_on: int | str = 0
     axes: str | None = None
+    allow_missing: bool = False
     dtype: str | None = None
     overwrite: bool = False
     resume: bool = False

@@ -39,6 +39,9 @@ _SIGNS_OF_A_CUT = (
 """What tifffile logs when it comes upon the end of a file too early, and then goes on with less."""
 
 
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
 class TiffStack:
     """A stack of frames in a TIFF, OME-TIFF, ImageJ or BigTIFF file, read page by page.
 
@@ -53,6 +56,8 @@ class TiffStack:
         What the axes really are, slowest first, such as "TYX", where the file says something else. Letters of
         `sasnet_live.stack.AXES`. By default as the file has it; the slices of a plain ImageJ stack count as times,
         because ImageJ calls them slices whatever they are.
+    allow_missing
+        Take a truncated file, or one of an acquisition that was aborted, up to the last whole step of its first axis.
 
     Attributes
     ----------
@@ -67,15 +72,17 @@ class TiffStack:
         In one line: the file, what is wrong with it, and the remedy. See the table in ``tests/sources/test_tiff.py``.
     """
 
-    def __init__(self, path: str | Path, axes: str | None = None) -> None:
+    def __init__(self, path: str | Path, axes: str | None = None, *, allow_missing: bool = False) -> None:
         self.path = Path(path)
         self._tiff = _open(self.path)
         try:
             with _tifffile_messages() as messages:
                 self._series = self._usable_series()
                 self._check_pixels()
-                self._check_complete(messages)
-                self.layout, self._page = self._lay_out(axes)
+                whole = self._whole_pages()
+                if not allow_missing:
+                    self._refuse_missing(whole, messages)
+                self.layout, self._page = self._lay_out(axes, whole)
                 self._check_codec()
         except BaseException:
             self._tiff.close()
@@ -200,35 +207,36 @@ class TiffStack:
                 f"({_first_line(error)}); save it uncompressed, or `pip install -U imagecodecs`"
             ) from error
 
-    def _check_complete(self, messages: list[str]) -> None:
-        """Find what is missing before anybody starts to work on the file."""
+    def _whole_pages(self) -> Bools:
+        """For each frame that the file should hold, series after series, whether its data lie within the file."""
         size = self._tiff.filehandle.size
-        expected = there = 0
-        for series in self._series:
-            frame_bytes = series.keyframe.nbytes
-            count = math.prod(series.shape[:-2])
-            expected += count
+        per_series = math.prod(self._series[0].shape[:-2])
+        whole = np.zeros((len(self._series), per_series), bool)
+        for series, flags in zip(self._series, whole, strict=True):
             if _is_one_block(series):
-                there += max(0, min(count, (size - (series.dataoffset or 0)) // frame_bytes))
+                flags[: max(0, (size - (series.dataoffset or 0)) // series.keyframe.nbytes)] = True
                 continue
             self._tiff.pages.useframes = True
             self._tiff.pages.set_keyframe(series.keyframe.index)
-            for number in range(min(count, len(series))):
+            for number in range(min(per_series, len(series))):
                 try:
                     page = series[number]
                 except Exception:
                     # The chain of pages breaks off here.
                     break
-                if page is not None and _lies_within(page, size):
-                    there += 1
+                flags[number] = page is not None and _lies_within(page, size)
+        return whole.ravel()
+
+    def _refuse_missing(self, whole: Bools, messages: list[str]) -> None:
+        there, expected = int(whole.sum()), len(whole)
         # Where no metadata give the count, the chain of pages does: it ended in a pointer past the end of the file.
         len(self._tiff.pages)
         broken = any(sign in message for message in messages for sign in _SIGNS_OF_A_CUT)
         if there < expected or broken:
-            of = f"{there} of {expected}" if there < expected else f"only the first {there}"
+            of = f"{there} of {expected}" if there < expected else f"only {there}"
             raise InputError(
-                f"{self.path}: truncated TIFF, {of} frames are whole; copy it again, or save the whole frames to a "
-                "new file"
+                f"{self.path}: truncated TIFF, {of} frames are whole; copy it again, or add --allow-missing to use "
+                "those"
             )
 
     def _kinds(self, axes: str | None) -> list[str]:
@@ -254,7 +262,7 @@ class TiffStack:
             )
         return kinds
 
-    def _lay_out(self, given: str | None) -> tuple[StackLayout, np.ndarray[Any, np.dtype[np.int64]]]:
+    def _lay_out(self, given: str | None, whole: Bools) -> tuple[StackLayout, np.ndarray[Any, np.dtype[np.int64]]]:
         """The stack's layout, and for each position along its axes the number of its page."""
         series = self._series[0]
         sizes = series.shape[:-2]
@@ -268,6 +276,13 @@ class TiffStack:
         pages = pages.transpose([i for group in sources for i in group])
         joined = tuple(math.prod(sizes[i] for i in group) for group in sources)
         pages = pages.reshape(joined)
+        if not whole.all():
+            steps = whole[pages].reshape(len(pages), -1).all(axis=1) if pages.ndim else whole
+            usable = int(np.logical_and.accumulate(steps).sum())
+            if not usable or not pages.ndim:
+                raise InputError(f"{self.path}: truncated TIFF, no frame of it is whole; copy it again")
+            pages = pages[:usable]
+            joined = pages.shape
         height, width = series.shape[-2:]
         known = calibration(self._tiff)
         names = known.pop("channel_names", ())
