@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .refine import SeparableDisplacement
+
+LEAST_JUMP_PX = 0.5
 
 
 @dataclass
 class RunningEstimate:
     """Information-weighted average of the profile p over the frames of a session; q is solved anew for each frame.
 
-    A Kalman filter with exponential forgetting: information of earlier frames fades by `memory` a frame, so that a slow
-    drift of the lag is followed.
+    A Kalman filter: from frame to frame the profile may move as a whole and change its shape a little, so that a slow
+    drift of the lag is followed at once while the shape, which hysteresis and ripple keep steady, is averaged.
 
     Parameters
     ----------
+    shift_px, shape_px
+        Deviation of the change from one frame to the next: of the profile as a whole, and of each spline coefficient.
     memory
-        In [0, 1): the part of the information that is kept from one frame to the next. 0.9 averages about ten frames.
+        In [0, 1): the part of a figure's running mean that is kept from one frame to the next.
     """
 
+    shift_px: float = 0.2
+    shape_px: float = 0.03
     memory: float = 0.9
     coefficients: Tensor | None = None
     information: Tensor | None = None
@@ -39,7 +46,11 @@ class RunningEstimate:
         """Coefficients (1, K) and information (1, K, K) expected for the next frame; None before the first."""
         if self.coefficients is None or self.information is None:
             return None
-        return self.coefficients, self.memory * self.information
+        knots = self.information.shape[-1]
+        identity = torch.eye(knots, dtype=self.information.dtype, device=self.information.device)
+        change = self.shift_px**2 + self.shape_px**2 * identity
+        covariance = torch.linalg.inv(self.information + 1e-6 * identity)
+        return self.coefficients, torch.linalg.inv(covariance + change)
 
     @property
     def start(self) -> SeparableDisplacement | None:
@@ -58,8 +69,34 @@ class RunningEstimate:
     def update(self, estimate: SeparableDisplacement, correlation: float, tail_px: float) -> None:
         """Take in a trusted frame's estimate, which was found with `prior` (so its coefficients already hold it)."""
         own = estimate.information.detach()
-        self.information = own if self.information is None else self.memory * self.information + own
+        prior = self.prior
+        self.information = own if prior is None else prior[1] + own
         self.coefficients = estimate.coefficients.detach()
         self.tail = tail_px
         self.correlation = correlation if self.frames == 0 else 0.8 * self.correlation + 0.2 * correlation
         self.frames += 1
+
+    def surprise(self, estimate: SeparableDisplacement) -> float:
+        """How far a frame's own profile is from what was expected, relative to what noise and drift explain.
+
+        Parameters
+        ----------
+        estimate
+            Found with `prior`; what the frame alone would have said is worked out from it.
+
+        Returns
+        -------
+        1 or more: the scanner has changed. 0 before the first frame.
+        """
+        prior = self.prior
+        if prior is None:
+            return 0.0
+        expected, information = prior
+        own = estimate.information
+        identity = 1e-6 * torch.eye(own.shape[-1], dtype=own.dtype, device=own.device)
+        own_covariance = torch.linalg.inv(own + identity)
+        change = (own_covariance @ ((own + information) @ (estimate.coefficients - expected)[..., None]))[..., 0]
+        variance = (own_covariance + torch.linalg.inv(information + identity)).diagonal(dim1=1, dim2=2)
+        # Of coefficients that this frame sees at all; where it does not, anything is possible and nothing is news.
+        seen = own_covariance.diagonal(dim1=1, dim2=2) < 1.0
+        return float((seen * change.abs() / (4 * variance.sqrt() + LEAST_JUMP_PX)).max())

@@ -10,6 +10,7 @@ from .find import Correspondence, find_displacement
 from .running import RunningEstimate
 
 LOST = 0.75  # part of the usual correlation below which tracking is not believed
+TRUSTED = 0.5  # confidence
 
 
 @dataclass
@@ -50,12 +51,14 @@ class Tracker:
             prior=self.running.prior,
             tail_px=self.running.tail_px,
         )
+        trusted = float(tracked.confidence) >= TRUSTED
         fits = float(tracked.evidence.correlation) >= LOST * self.running.correlation
-        if fits and float(tracked.confidence) >= 0.5:
+        if trusted and fits and self.running.surprise(tracked.separable) < 1:
             return tracked
         searched = self._search(target, backward)
-        better = float(searched.evidence.correlation) > 1.1 * float(tracked.evidence.correlation)
-        if better and float(searched.confidence) >= 0.5:
+        # What a jump of the scanner leaves is found by searching, and fits at least as well as what was followed.
+        as_good = float(searched.evidence.correlation) >= 0.95 * float(tracked.evidence.correlation)
+        if as_good and float(searched.confidence) >= TRUSTED:
             self.reset()
             return searched
         return tracked if float(tracked.confidence) >= float(searched.confidence) else searched
