@@ -34,13 +34,13 @@ def bench(
     if as_json:
         import json
 
-        # NaN is not JSON.
         typer.echo(json.dumps(_without_nan(speed.as_dict()), indent=2))
     else:
         _print(speed)
 
 
 def _without_nan(value: object) -> object:
+    """NaN is not JSON: None instead, at any depth."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -54,6 +54,8 @@ def _print(speed: Speed) -> None:
     from rich.table import Table
 
     console = Console()
+    if not console.is_terminal:  # kept in a file, figures must not be wrapped to the width of a terminal
+        console = Console(width=150)
     machine = ", ".join(f"{key} {value}" for key, value in speed.machine.items() if value)
     console.print(machine, highlight=False)
     console.print(
