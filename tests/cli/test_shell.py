@@ -24,10 +24,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, f"sasnet-live {__version__}\n", "")
 
 
-def test_help_names_every_command_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
-    for command in ("reprocess", "simulate", "info"):
+    for command in ("demo", "run", "watch", "reprocess", "simulate", "train", "evaluate", "bench", "info"):
         assert f"\n  {command} " in out
         assert run(capsys, command, "--help")[0] == 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -55,8 +54,7 @@ def _common(
 
 
 for _command, _module in _COMMANDS.items():
-    if find_spec(f"{__name__}.{_module}") is not None:
-        app.command(_command)(getattr(import_module(f"{__name__}.{_module}"), _command))
+    app.command(_command)(getattr(import_module(f"{__name__}.{_module}"), _command))
 
 
 def main(arguments: list[str] | None = None) -> None:
