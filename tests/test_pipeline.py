@@ -448,6 +448,21 @@ def test_close_says_what_was_not_written_when_its_time_is_up() -> None:
     assert balanced(pipeline.status())
 
 
+def test_discarding_frames_on_disk_while_one_from_memory_is_in_process() -> None:
+    gate, sink = Gate(), Memory()
+    pipeline = LivePipeline(gate, [sink], policy="all", capacity=1).start()
+    pipeline.put(numbered(0))
+    wait_for(lambda: pipeline.status().in_process == 1)
+    for number in range(1, 20):
+        pipeline.put(numbered(number), wait=False)
+    assert pipeline.status().spilled == 18
+    threading.Timer(0.1, gate.open.set).start()
+    with pytest.raises(PipelineError, match="19 of 20 frames were dropped"):
+        pipeline.close(discard=True)
+    assert sink.numbers == [0]
+    assert balanced(pipeline.status())
+
+
 def test_a_close_under_way_is_cut_short_by_another_thread() -> None:
     gate = Gate()
     pipeline = LivePipeline(gate, [Memory()], policy="all").start()

@@ -81,6 +81,7 @@ class FrameQueue(Generic[Tag]):
         self._changed = Condition()
         self._closed = False
         self._woken = False
+        self._reading = False  # whether the oldest frame on disk is in the worker's hands
         self._received = self._processed = self._dropped = self._in_process = self._spilled_total = 0
         self._held_back_s = 0.0
 
@@ -143,6 +144,7 @@ class FrameQueue(Generic[Tag]):
                 if slot is not None:
                     tag = self._spill_tags.popleft()
                     self._in_process = 1
+                    self._reading = True
                     break
                 if self._woken or (self._closed and not self._waiting()):
                     self._woken = False
@@ -162,6 +164,7 @@ class FrameQueue(Generic[Tag]):
         finally:
             with self._changed:
                 self._spill.release()
+                self._reading = False
                 self._changed.notify_all()
         return frame, tag
 
@@ -187,7 +190,7 @@ class FrameQueue(Generic[Tag]):
                 self._memory.clear()
                 self._spill_tags.clear()
                 if self._spill is not None:
-                    self._spill.forget(keep_oldest=bool(self._in_process))
+                    self._spill.forget(keep_oldest=self._reading)
             self._changed.notify_all()
 
     def give_back(self) -> None:

@@ -132,7 +132,8 @@ def test_channels_of_the_demo_devices(command: Callable[..., tuple[int, str, str
         (["--demo", "--mda", "none.yaml"], "none.yaml: no such file"),
         (["--demo", "--mda", "{broken}"], "is not a useq sequence"),
         (["--config", "none.cfg", "--live"], "none.cfg: no such file"),
-        (["--config", "{broken}", "--live"], "cannot be loaded"),
+        (["--config", "{broken}", "--live"], "has no camera"),
+        (["--config", "{absent}", "--live"], "cannot be loaded"),
         (["--demo", "--mda", "{sequence}", "--frames", "3"], "--frames is for --live"),
         (["--demo", "--live", "--out", "a.png"], "written as .ome.tiff or .ome.zarr"),
         (["--demo", "--live", "--out", "none/a.tif"], "does not exist"),
@@ -151,7 +152,13 @@ def test_what_cannot_be_done_is_said_in_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken").write_text("{[nonsense")
     (tmp_path / "there.tif").write_text("")
-    files = {"broken": tmp_path / "broken", "there": tmp_path / "there.tif", "sequence": sequence(tmp_path)}
+    (tmp_path / "absent").write_text("Device,Camera,NoSuchLibrary,NoSuchCamera\n")
+    files = {
+        "absent": tmp_path / "absent",
+        "broken": tmp_path / "broken",
+        "there": tmp_path / "there.tif",
+        "sequence": sequence(tmp_path),
+    }
     status, printed, errors = command("run", *(argument.format(**files) for argument in arguments))
     assert (status, printed) == (2, "")
     assert message in errors
