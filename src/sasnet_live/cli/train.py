@@ -16,7 +16,7 @@ def train(
     recordings: Annotated[
         list[Path] | None, typer.Argument(help="Raw TIFF stacks to train on without truth. None: the simulator alone.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Architecture: lite, full.")] = "lite",
+    preset: Annotated[str, typer.Option(help="Architecture: lite, full, paper.")] = "lite",
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 8000,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     learning_rate: Annotated[float, typer.Option()] = 2e-3,
@@ -129,14 +129,14 @@ class _Display:
         if not progress.scores:
             return
         if not self._header:
-            self._console.print("   step  time left  group       NCC matched -> rendered    SSIM matched -> rendered")
+            self._console.print("   step  time left  group       NCC before -> rendered     SSIM before -> rendered")
             self._header = True
         left_s = progress.elapsed_s / progress.step * (progress.steps - progress.step)
         for score in progress.scores:
             mark = "  best so far" if progress.best and score is progress.scores[-1] else ""
             self._console.print(
-                f"{progress.step:7d}  {left_s / 60:5.0f} min  {score.group:10s}  {score.ncc_matched:.4f} -> "
-                f"{score.ncc_rendered:.4f}           {score.ssim_matched:.4f} -> {score.ssim_rendered:.4f}{mark}",
+                f"{progress.step:7d}  {left_s / 60:5.0f} min  {score.group:10s}  {score.ncc_source:.4f} -> "
+                f"{score.ncc_rendered:.4f}           {score.ssim_source:.4f} -> {score.ssim_rendered:.4f}{mark}",
                 highlight=False,
             )
         if not self._console.is_terminal:

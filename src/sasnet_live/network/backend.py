@@ -84,7 +84,7 @@ def open_renderer(model: str | Path, device: torch.device, precision: str, *, wi
         wanted = "full" if device.type == "cuda" else "lite"
         model = wanted if wanted in shipped else next(iter(shipped), wanted)
     network, card = load_model(find_weights(model, also=(without_network, "default")))
-    if card.config.correspondence == "implicit":
+    if not isinstance(network, SASNet):
         raise InputError(
             f"{model}: an implicit network learns one scanner's displacement and cannot be checked; it is for "
             "`sasnet-live evaluate` only. Use lite, full or correspondence"

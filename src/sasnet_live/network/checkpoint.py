@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from sasnet_live.errors import InputError
 
 from .config import SASNetConfig
+from .published import PublishedSASNet
 from .sasnet import SASNet
 
 FORMAT = "sasnet-live/1"
@@ -110,7 +111,7 @@ def read_card(path: Path) -> ModelCard:
     )
 
 
-def load_model(path: Path) -> tuple[SASNet, ModelCard]:
+def load_model(path: Path) -> tuple[SASNet | PublishedSASNet, ModelCard]:
     """A network with its weights, in float32 on the CPU, ready for inference."""
     card = read_card(path)
     model = build_model(card.config)
@@ -123,9 +124,9 @@ def load_model(path: Path) -> tuple[SASNet, ModelCard]:
     return model.eval(), card
 
 
-def build_model(config: SASNetConfig) -> SASNet:
+def build_model(config: SASNetConfig) -> SASNet | PublishedSASNet:
     """An untrained network of this architecture."""
-    return SASNet(config)
+    return SASNet(config) if config.correspondence == "explicit" else PublishedSASNet(config)
 
 
 def find_weights(model: str | Path, *, also: tuple[str, ...] = ()) -> Path:

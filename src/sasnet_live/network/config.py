@@ -80,15 +80,15 @@ PRESETS: dict[str, SASNetConfig] = {
     # For CPU: about 1.5 GMAC for a 512 x 512 frame.
     "lite": SASNetConfig(channels=(24, 48), blocks=(1, 1), scene_blocks=1, appearance_channels=16),
     # For GPU: the published size.
-    "full": SASNetConfig(channels=(48, 96, 192), blocks=(2, 2, 3), scene_blocks=2, appearance_channels=48),
+    "full": SASNetConfig(channels=(48, 96, 208), blocks=(2, 2, 3), scene_blocks=2, appearance_channels=48),
     # arXiv 2602.09050: one global appearance code, no displacement, the whole image painted.
     "paper": SASNetConfig(
         correspondence="implicit",
         pooling="frame",
         fold_px=1,
         channels=(32, 64, 128),
-        blocks=(0, 0, 9),
+        blocks=(0, 0, 4),
         scene_blocks=4,
-        appearance_channels=64,
+        appearance_channels=128,
     ),
 }

@@ -15,18 +15,23 @@ from torch import Tensor
 
 from sasnet_live.correspondence import find_displacement
 from sasnet_live.errors import InputError
+from sasnet_live.network.config import CorrespondenceKind
 from sasnet_live.network.inputs import render_inputs
 from sasnet_live.network.sasnet import intensity_scale
 from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
 
-IMAGES = ("matched", "target", "earlier", "later", "truth")
+IMAGES = ("source", "target", "earlier", "later", "truth")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B samples: (B, n, W) float32 each, scaled to the deviation of the forward pass."""
+    """B samples: (B, n, W) float32 each, scaled to the deviation of the forward pass.
 
-    matched: Tensor
+    `source` is what the network renders: backward lines moved and gain-matched, or as they were recorded for a network
+    with implicit correspondence.
+    """
+
+    source: Tensor
     target: Tensor
     earlier: Tensor
     later: Tensor
@@ -48,6 +53,8 @@ def make_sample(
     raw: np.ndarray[Any, Any],
     geometry: ScanGeometry,
     truth: np.ndarray[Any, Any] | None = None,
+    *,
+    correspondence: CorrespondenceKind = "explicit",
 ) -> Sample | None:
     """Find the displacement of a raw frame and keep what the network sees of it.
 
@@ -58,6 +65,9 @@ def make_sample(
     truth
         (n_b, W) what the backward lines should read; None: the forward pass stands in for it.
 
+    correspondence
+        "implicit": the backward lines are left where they are.
+
     Returns
     -------
     None if the frame says nothing: constant, or not finite.
@@ -65,11 +75,15 @@ def make_sample(
     forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(raw, geometry))
     target = forward_at_backward_lines(forward, backward.shape[1], geometry)
     with torch.no_grad():
-        found = find_displacement(target, backward)
-        inputs = render_inputs(forward, backward, found.displacement_px, geometry, target=target)
+        if correspondence == "explicit":
+            displacement = find_displacement(target, backward).displacement_px
+        else:
+            displacement = torch.zeros_like(backward)
+        inputs = render_inputs(forward, backward, displacement, geometry, target=target)
         level, scale = intensity_scale(target)
     reference = inputs.target if truth is None else torch.from_numpy(truth.astype(np.float32))[None]
-    images = torch.cat([inputs.matched, inputs.target, inputs.earlier, inputs.later, reference])
+    source = inputs.matched if correspondence == "explicit" else backward
+    images = torch.cat([source, inputs.target, inputs.earlier, inputs.later, reference])
     images = (images - level) / scale
     if not bool(images.isfinite().all()) or float(images.abs().max()) > 1000:
         return None
@@ -82,7 +96,9 @@ def collate(samples: list[Sample]) -> Batch:
     return Batch(*images.unbind(1))
 
 
-def simulated_samples(seed: int, worker: int, height: int, width: int) -> Iterator[Sample]:
+def simulated_samples(
+    seed: int, worker: int, height: int, width: int, correspondence: CorrespondenceKind = "explicit"
+) -> Iterator[Sample]:
     """Endless samples from the simulator: any content through any scanner. The same for the same seed and worker."""
     from sasnet_live.simulation.dataset import SceneBank, training_frame
 
@@ -90,7 +106,7 @@ def simulated_samples(seed: int, worker: int, height: int, width: int) -> Iterat
     bank = SceneBank(height, width)
     while True:
         frame = training_frame(rng, height, width, bank)
-        sample = make_sample(frame.raw, frame.geometry, frame.truth)
+        sample = make_sample(frame.raw, frame.geometry, frame.truth, correspondence=correspondence)
         if sample is not None:
             yield sample
 
@@ -102,9 +118,10 @@ class SimulatedSource:
     seed: int
     height: int = 192
     width: int = 320
+    correspondence: CorrespondenceKind = "explicit"
 
     def __call__(self, worker: int) -> Iterator[Sample]:
-        return simulated_samples(self.seed, worker, self.height, self.width)
+        return simulated_samples(self.seed, worker, self.height, self.width, self.correspondence)
 
     def fingerprint(self) -> str:
         """What the weights say of their training data."""

@@ -92,10 +92,11 @@ def train(
         model = nn.parallel.DistributedDataParallel(network)
     precision = _precision(settings.precision, place)
     scaler = torch.amp.GradScaler(place.type, enabled=precision is torch.float16)
-    groups = recorded_validation(settings) if settings.recordings else simulated_validation(6)
+    kind = PRESETS[settings.preset].correspondence
+    groups = recorded_validation(settings) if settings.recordings else simulated_validation(6, kind)
     # A resumed run draws other samples than the ones it has seen, the same whenever it is resumed at this step.
     seed = settings.seed + 1000 * rank + 7919 * record["step"]
-    source = SimulatedSource(seed, settings.height, settings.width)
+    source = SimulatedSource(seed, settings.height, settings.width, kind)
     began = time.perf_counter() - record["elapsed_s"]
     running: dict[str, float] = {}
     with SamplePool(

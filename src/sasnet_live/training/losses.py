@@ -14,7 +14,7 @@ from .weights import LossWeights
 
 def losses(network: nn.Module, batch: Batch, weights: LossWeights) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the losses of a batch, and each by name without its weight."""
-    rendering = network(batch.matched, batch.target, batch.earlier, batch.later)
+    rendering = network(batch.source, batch.target, batch.earlier, batch.later)
     rendered = rendering.rendered.float()
     scale = batch.target.std((1, 2), keepdim=True) + 1e-6
     terms: dict[str, Tensor] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.network.config import PRESETS
 from sasnet_live.sources.tiff import TiffStack
 
 from .data import Sample, SimulatedSource, make_sample
@@ -33,10 +34,11 @@ class MixedSource:
 def recorded_validation(settings: TrainingSettings, most: int = 24) -> dict[str, list[Sample]]:
     """Frames of the recordings that are not trained on."""
     samples: list[Sample] = []
+    kind = PRESETS[settings.preset].correspondence
     for path in settings.recordings:
         with TiffStack(path) as stack:
             for index in _indices(stack)[::KEPT_ASIDE]:
-                sample = make_sample(stack.read(index), settings.geometry)
+                sample = make_sample(stack.read(index), settings.geometry, correspondence=kind)
                 if sample is not None:
                     samples.append(sample)
     if not samples:
@@ -48,12 +50,13 @@ def recorded_validation(settings: TrainingSettings, most: int = 24) -> dict[str,
 def _recorded(settings: TrainingSettings, rng: np.random.Generator) -> Iterator[Sample]:
     """Endless crops of the frames that are trained on."""
     stacks = [TiffStack(path) for path in settings.recordings]
+    kind = PRESETS[settings.preset].correspondence
     trained = [(stack, index) for stack in stacks for k, index in enumerate(_indices(stack)) if k % KEPT_ASIDE]
     if not trained:
         raise InputError(f"{', '.join(settings.recordings)}: too few frames to train on; expected 2 or more")
     while True:
         stack, index = trained[int(rng.integers(len(trained)))]
-        sample = make_sample(stack.read(index), settings.geometry)
+        sample = make_sample(stack.read(index), settings.geometry, correspondence=kind)
         if sample is not None:
             yield _fitted(sample, settings.height // 2, settings.width, rng)
 

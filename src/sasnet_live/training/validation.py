@@ -9,22 +9,25 @@ import torch
 from torch import nn
 
 from sasnet_live.metrics import ncc, ssim
+from sasnet_live.network.config import CorrespondenceKind
 
 from .data import Sample, collate, make_sample
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean NCC and SSIM of one group of frames against their truth: gain-matched only, and rendered."""
+    """Mean NCC and SSIM of one group of frames against their truth: what the network is given, and rendered."""
 
     group: str
-    ncc_matched: float
+    ncc_source: float
     ncc_rendered: float
-    ssim_matched: float
+    ssim_source: float
     ssim_rendered: float
 
 
-def simulated_validation(per_level: int, height: int = 512, width: int = 512) -> dict[str, list[Sample]]:
+def simulated_validation(
+    per_level: int, correspondence: CorrespondenceKind, height: int = 512, width: int = 512
+) -> dict[str, list[Sample]]:
     """The first frames of the validation split of or-pam-sim-4k, by level."""
     from sasnet_live.simulation.dataset import SimulatedPairs
 
@@ -32,7 +35,7 @@ def simulated_validation(per_level: int, height: int = 512, width: int = 512) ->
     groups: dict[str, list[Sample]] = {}
     for index in range(3 * per_level):
         frame = pairs.load_pair("validation", index)
-        sample = make_sample(frame.raw, frame.geometry, frame.truth)
+        sample = make_sample(frame.raw, frame.geometry, frame.truth, correspondence=correspondence)
         if sample is not None:
             groups.setdefault(pairs.level(index), []).append(sample)
     return groups
@@ -46,8 +49,8 @@ def validate(network: nn.Module, groups: dict[str, list[Sample]], device: torch.
         rows = []
         for sample in samples:
             batch = collate([sample]).to(device)
-            rendered = network(batch.matched, batch.target, batch.earlier, batch.later).rendered
-            images = (batch.matched, rendered)
+            rendered = network(batch.source, batch.target, batch.earlier, batch.later).rendered
+            images = (batch.source, rendered)
             rows.append([float(f(batch.truth, image)) for f in (ncc, ssim) for image in images])
         mean = torch.tensor(rows).nanmean(0).tolist()
         scores.append(Score(group, *mean))
