@@ -1,0 +1,46 @@
+"""What users are told, and what they can do about it."""
+
+from __future__ import annotations
+
+import errno
+
+from sasnet_live.errors import InputError
+from sasnet_live.pipeline_status import in_words
+
+
+def advice(error: BaseException) -> str:
+    """One line: what went wrong, and what to do."""
+    if isinstance(error, InputError):
+        return str(error)
+    text = in_words(error)
+    name = type(error).__name__
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk is full ({error.filename or 'recording'}). Free some space, then press Start again."
+    if "OutOfMemory" in name or "out of memory" in text:
+        return f"The GPU has too little free memory ({text}). Choose the CPU or the lite model under Model and device."
+    if isinstance(error, MemoryError):
+        return f"{text}. Close other programs, or record fewer channels, then press Start again."
+    if isinstance(error, ImportError):
+        return f"{text}. Install what is missing in the environment of napari, then start napari again."
+    return f'{text}. Press Start to try again; if it comes back, choose the model "correspondence" and report it.'
+
+
+def complain(error: BaseException | str) -> None:
+    """Show an error as a napari notification."""
+    from napari.utils.notifications import show_error
+
+    show_error(f"SASNet Live: {error if isinstance(error, str) else advice(error)}")
+
+
+def warn(message: str) -> None:
+    """Show a warning as a napari notification."""
+    from napari.utils.notifications import show_warning
+
+    show_warning(f"SASNet Live: {message}")
+
+
+def tell(message: str) -> None:
+    """Show a message as a napari notification."""
+    from napari.utils.notifications import show_info
+
+    show_info(f"SASNet Live: {message}")

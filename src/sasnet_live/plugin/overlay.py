@@ -1,0 +1,54 @@
+"""The line of figures on the canvas."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .trust import Figures, colour_of, overlay_text
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class FiguresOverlay:
+    """A text overlay of our own, so that what the user writes with napari's stays.
+
+    Parameters
+    ----------
+    viewer
+        Whose canvas it is on. Two widgets in one viewer share the overlay of the one that came first.
+    """
+
+    KEY = "sasnet_live"
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        from napari.components.overlays import TextOverlay
+
+        self._viewer = viewer
+        self._shown: tuple[str, str] = ("", "")
+        overlays = viewer.canvas.overlays
+        if self.KEY not in overlays:
+            overlays[self.KEY] = TextOverlay(visible=False, position="top_left", font_size=11, box=True)
+        self._overlay: Any = overlays[self.KEY]
+
+    def update(self, figures: Figures, *, background: str = "dark") -> None:
+        """Show figures, or nothing if there are none."""
+        text, colour = overlay_text(figures), colour_of(figures.trust, background)
+        if (text, colour) == self._shown:
+            return
+        self._shown = (text, colour)
+        self._overlay.text = text
+        self._overlay.color = colour
+        self._overlay.visible = bool(text)
+
+    def hide(self) -> None:
+        """Take the line away."""
+        self._shown = ("", "")
+        self._overlay.visible = False
+
+    def close(self) -> None:
+        """Leave the canvas as it was."""
+        self._overlay.visible = False
+        with suppress(KeyError):
+            del self._viewer.canvas.overlays[self.KEY]

@@ -1,0 +1,143 @@
+"""Where frames come from, and how it stands with it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from superqt import QElidingLabel
+
+from .parts import Choice, Dot, PathField
+from .settings import LiveSettings
+
+if TYPE_CHECKING:
+    from pymmcore_plus import CMMCorePlus
+
+
+class SourcePanel(QWidget):
+    """Status line, choice of the source, and what that source needs."""
+
+    changed = Signal()
+    load_configuration = Signal(str)
+    toggle_live = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.dot = Dot()
+        self.status = QElidingLabel()
+        self.status.setElideMode(Qt.TextElideMode.ElideRight)
+        self.kind = Choice(
+            [("camera", "Micro-Manager camera"), ("simulated", "simulated scanner"), ("folder", "folder to watch")],
+            "Where frames come from. Micro-Manager: acquisitions, live mode and snaps of napari-micromanager or of a "
+            "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes.",
+            "Source",
+        )
+        self.live = QPushButton("Live")
+        self.live.setToolTip("Start or stop the live mode of the camera.")
+        self.load = QPushButton("Load\N{HORIZONTAL ELLIPSIS}")
+        self.load.setToolTip("Load a Micro-Manager configuration.")
+        self.level = Choice(
+            [("easy", "easy"), ("medium", "medium"), ("hard", "hard")],
+            "How far the passes of the simulated scanner are apart, and how noisy they are.",
+            "Simulated scanner",
+        )
+        self.folder = PathField(
+            "Folder that another program writes TIFF files into.",
+            "Folder to watch",
+            lambda present: QFileDialog.getExistingDirectory(self, "Watch", present or str(Path.home())),
+            placeholder="choose a folder",
+        )
+        top = QHBoxLayout()
+        top.setContentsMargins(0, 0, 0, 0)
+        top.setSpacing(4)
+        top.addWidget(self.dot)
+        top.addWidget(self.status, 1)
+        line = QHBoxLayout()
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(4)
+        line.addWidget(self.kind, 2)
+        line.addWidget(self.level, 1)
+        line.addWidget(self.live)
+        line.addWidget(self.load)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(top)
+        layout.addLayout(line)
+        layout.addWidget(self.folder)
+        self.kind.chosen.connect(self._on_kind)
+        self.level.chosen.connect(self.changed)
+        self.folder.changed.connect(self.changed)
+        self.live.clicked.connect(self.toggle_live)
+        self.load.clicked.connect(self._ask_configuration)
+        self._arrange()
+
+    def show_settings(self, settings: LiveSettings) -> None:
+        """Show values without saying that they changed."""
+        blocker = QSignalBlocker(self)
+        self.kind.choose(settings.source)
+        self.level.choose(settings.level)
+        self.folder.set_path(settings.folder)
+        blocker.unblock()
+        self._arrange()
+
+    def values(self) -> dict[str, Any]:
+        """What is chosen, by the names of `LiveSettings`."""
+        return {"source": self.kind.value, "level": self.level.value, "folder": self.folder.path}
+
+    def show_status(self, text: str, colour: str) -> None:
+        """How it stands."""
+        if text != self.status.text():
+            self.status.setText(text)
+            self.status.setToolTip(text)
+        self.dot.set_colour(colour)
+
+    def show_core(self, core: CMMCorePlus | None) -> None:
+        """Offer what the core can do now."""
+        has_camera = core is not None and bool(camera_label(core))
+        running = core is not None and has_camera and _is_sequence_running(core)
+        self.live.setEnabled(has_camera)
+        self.live.setText("Stop live" if running else "Live")
+
+    def _on_kind(self) -> None:
+        self._arrange()
+        self.changed.emit()
+
+    def _arrange(self) -> None:
+        kind = self.kind.value
+        self.live.setVisible(kind == "camera")
+        self.load.setVisible(kind == "camera")
+        self.level.setVisible(kind == "simulated")
+        self.folder.setVisible(kind == "folder")
+
+    def _ask_configuration(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Micro-Manager configuration", "", "Configurations (*.cfg)")
+        if path:
+            self.load_configuration.emit(path)
+
+
+def camera_label(core: CMMCorePlus) -> str:
+    """The camera in use; empty if there is none."""
+    with suppress(RuntimeError):
+        return str(core.getCameraDevice())
+    return ""
+
+
+def describe_core(core: CMMCorePlus) -> str:
+    """Camera and frame in words; empty if there is no camera."""
+    label = camera_label(core)
+    if not label:
+        return ""
+    with suppress(RuntimeError):
+        size = f"{core.getImageWidth()} \N{MULTIPLICATION SIGN} {core.getImageHeight()}"
+        return f"{label}  {size}  {core.getImageBitDepth()} bit"
+    return label
+
+
+def _is_sequence_running(core: CMMCorePlus) -> bool:
+    with suppress(RuntimeError):
+        return bool(core.isSequenceRunning())
+    return False

@@ -1,0 +1,325 @@
+"""The live widget in a real viewer, with the simulated scanner."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox
+
+from sasnet_live.plugin.live_widget import LiveWidget
+from sasnet_live.plugin.settings import SettingsStore
+
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
+
+PATIENCE_MS = 20_000
+
+
+@pytest.fixture(autouse=True)
+def _no_windows_left(qapp: QApplication) -> Iterator[None]:
+    """Every window of ours must be gone when a test ends."""
+    yield
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QApplication.processEvents()
+    gc.collect()
+    left = [widget for widget in QApplication.topLevelWidgets() if widget.objectName() == "sasnet_live"]
+    assert not left, f"windows left behind: {left}"
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What napari's notifications said."""
+    messages: list[str] = []
+
+    def note(notification: Any) -> None:
+        messages.append(str(notification.message))
+
+    notification_manager.notification_ready.connect(note)
+    yield messages
+    notification_manager.notification_ready.disconnect(note)
+
+
+@pytest.fixture
+def open_widget(make_napari_viewer: Any, qtbot: Any, store: SettingsStore) -> Callable[..., tuple[LiveWidget, Any]]:
+    """A viewer with the widget docked."""
+
+    def open_one(viewer: Any = None) -> tuple[LiveWidget, Any]:
+        viewer = viewer or make_napari_viewer()
+        widget = LiveWidget(viewer, store=store)
+        viewer.window.add_dock_widget(widget, name="SASNet Live", area="right")
+        return widget, viewer
+
+    return open_one
+
+
+def until_frames(qtbot: Any, widget: LiveWidget, count: int = 3) -> None:
+    target = len(widget.history) + count
+    qtbot.waitUntil(lambda: len(widget.history) >= target and bool(widget.layers.layers), timeout=PATIENCE_MS)
+
+
+def until_idle(qtbot: Any, widget: LiveWidget) -> None:
+    qtbot.waitUntil(lambda: widget.engine.state == "idle", timeout=PATIENCE_MS)
+
+
+def test_start_shows_frames_and_stop_ends_them(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    assert "Simulated scanner" in widget.source_panel.status.text()
+    qtbot.mouseClick(widget.start_button, Qt.MouseButton.LeftButton)
+    until_frames(qtbot, widget)
+    assert [layer.name for layer in viewer.layers] == ["SASNet raw", "SASNet registered"]
+    raw, registered = viewer.layers
+    assert raw.data.shape == registered.data.shape == (64, 96)
+    assert np.array_equal(raw.data[0::2], registered.data[0::2])  # forward lines stay
+    assert not np.array_equal(raw.data[1::2], registered.data[1::2])
+    assert raw.scale.tolist() == [1.25, 1.25]
+    assert str(raw.units[0]) == "micrometer"
+    text = viewer.canvas.overlays["sasnet_live"].text
+    assert viewer.canvas.overlays["sasnet_live"].visible
+    assert text.startswith("NCC 0.")
+    assert "FPS" in text
+    assert "dropped" in text
+    assert "0." in widget.readout.ncc.text()
+    qtbot.waitUntil(lambda: widget.start_button.text() == "Stop", timeout=PATIENCE_MS)
+    qtbot.mouseClick(widget.start_button, Qt.MouseButton.LeftButton)
+    until_idle(qtbot, widget)
+    qtbot.waitUntil(lambda: widget.start_button.text() == "Start registering", timeout=PATIENCE_MS)
+    assert len(viewer.layers) == 2
+
+
+def test_layers_are_the_users_to_rename_reorder_hide_and_delete(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    raw, registered = viewer.layers
+    raw.name = "mine"
+    viewer.layers.move(0, 2)
+    raw.contrast_limits = (5, 50)
+    registered.visible = False
+    until_frames(qtbot, widget)
+    hidden = registered.data
+    until_frames(qtbot, widget)
+    assert registered.data is hidden  # costs nothing
+    registered.visible = True
+    assert registered.data is not hidden  # and catches up at once
+    assert (raw.name, tuple(raw.contrast_limits)) == ("mine", (5, 50))
+    viewer.layers.remove(raw)
+    until_frames(qtbot, widget)
+    assert list(viewer.layers) == [registered]
+    assert not widget.output.layers["raw"].isChecked()
+    widget.output.layers["raw"].setChecked(True)
+    assert len(viewer.layers) == 2
+    viewer.layers.clear()
+    until_idle_or_frames = len(widget.history) + 3
+    qtbot.waitUntil(lambda: len(widget.history) >= until_idle_or_frames, timeout=PATIENCE_MS)
+    assert len(viewer.layers) == 0
+    assert widget.engine.state == "running"
+    widget.shut_down()
+
+
+def test_layers_on_demand(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    for box in widget.output.layers.values():
+        box.setChecked(True)
+    until_frames(qtbot, widget)
+    names = {layer.name.split(" [")[0] for layer in viewer.layers}
+    assert {"SASNet forward", "SASNet backward before", "SASNet backward after", "SASNet error"} <= names
+    shown = widget.layers.layers
+    shift = shown["displacement"][0]
+    assert shift.data.shape == (32, 96)
+    assert shift.contrast_limits[0] == -shift.contrast_limits[1]
+    assert shift.scale.tolist() == [2.5, 1.25]
+    assert len(shown["pair before"]) == 2
+    before, after = shown["pair before"][1].data, shown["pair after"][1].data
+    target = shown["pair before"][0].data
+    assert np.corrcoef(target.ravel(), after.ravel())[0, 1] > np.corrcoef(target.ravel(), before.ravel())[0, 1]
+    widget.output.layers["error"].setChecked(False)
+    assert "error" not in widget.layers.layers
+    widget.output.arrangement.choose("stacked")
+    assert viewer.layers[0].translate.tolist() == [0, 0]
+    assert viewer.layers[1].translate.tolist() == [0, 0]
+    widget.shut_down()
+
+
+def test_changing_the_geometry_starts_again(qtbot: Any, open_widget: Any) -> None:
+    widget, _ = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    widget.scan.crop_start.setValue(6)
+    assert "crop 6, 0" in widget.groups["geometry"].value
+    qtbot.waitUntil(
+        lambda: "registered" in widget.layers.layers and widget.layers.layers["registered"][0].data.shape == (64, 90),
+        timeout=PATIENCE_MS,
+    )
+    widget.shut_down()
+
+
+@pytest.mark.parametrize("how", ["close widget", "remove dock", "close viewer", "core first"])
+def test_closing_in_any_order_ends_everything(qtbot: Any, open_widget: Any, how: str) -> None:
+    """The fixtures fail the test if a thread or a window is left."""
+    widget, viewer = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    if how == "close widget":
+        widget.close()
+    elif how == "remove dock":
+        viewer.window.remove_dock_widget(widget)
+    elif how == "close viewer":
+        viewer.close()
+    else:
+        widget.engine.own_core.unloadAllDevices()
+        QApplication.processEvents()
+        viewer.close()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert widget.engine.state == "idle"
+    assert not widget.engine.recorder.recording
+
+
+def test_a_recording_begun_and_ended_while_frames_flow(qtbot: Any, open_widget: Any, tmp_path: Path) -> None:
+    import tifffile
+
+    widget, _ = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    widget.record_button.click()
+    qtbot.waitUntil(lambda: widget.engine.recorder.frames >= 4, timeout=PATIENCE_MS)
+    widget.record_button.click()
+    qtbot.waitUntil(lambda: widget.engine.recorder.idle and widget.recording._last.text() != "", timeout=PATIENCE_MS)
+    assert widget.engine.state == "running"
+    widget.shut_down()
+    files = {path.name.split("_", 2)[-1].split("-")[-1]: path for path in tmp_path.glob("scan_*")}
+    assert len(files) == 3, files
+    frames = widget.engine.recorder.frames
+    for path in files.values():
+        if path.suffix == ".csv":
+            assert len(path.read_text().splitlines()) == frames + 1
+        else:
+            assert tifffile.imread(path).shape == (frames, 64, 96)
+
+
+def test_recording_without_a_folder_says_what_to_do(qtbot: Any, open_widget: Any, store: Any, said: list[str]) -> None:
+    store.save(replace(store.load(), record_folder=""))
+    widget, _ = open_widget()
+    widget.record_button.click()
+    assert any("choose one under Recording" in message for message in said)
+    assert not widget.record_button.isChecked()
+    assert widget.groups["recording"].open
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"source": "folder", "folder": ""}, "choose the one that frames are written into"),
+        ({"model": "/nowhere/x.safetensors"}, "no such weights file"),
+        ({"device": "cuda:7"}, "cpu"),
+    ],
+)
+def test_errors_say_what_to_do_and_leave_the_widget_usable(
+    qtbot: Any, open_widget: Any, store: Any, said: list[str], change: dict[str, Any], words: str
+) -> None:
+    good = store.load()
+    store.save(replace(good, **change))
+    widget, _ = open_widget()
+    widget.start()
+    qtbot.waitUntil(lambda: any(words in message for message in said), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: len(said) == 1, timeout=PATIENCE_MS)  # once
+    widget.stop()
+    until_idle(qtbot, widget)
+    widget.settings = good
+    widget._show_settings()
+    widget.start()
+    until_frames(qtbot, widget)
+    widget.shut_down()
+
+
+def test_two_viewers_register_side_by_side(qtbot: Any, open_widget: Any, make_napari_viewer: Any) -> None:
+    first, viewer_one = open_widget(make_napari_viewer())
+    second, viewer_two = open_widget(make_napari_viewer())
+    first.start()
+    second.start()
+    until_frames(qtbot, first)
+    until_frames(qtbot, second)
+    first.shut_down()
+    until_frames(qtbot, second)
+    assert len(viewer_one.layers) == len(viewer_two.layers) == 2
+    second.shut_down()
+
+
+def test_settings_are_kept_for_the_next_session(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    widget.scan.mirrored.setChecked(True)
+    widget.output.output.choose("warped")
+    widget.groups["geometry"].set_open(True)
+    viewer.window.remove_dock_widget(widget)
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    again, _ = open_widget(viewer)
+    assert again.scan.mirrored.isChecked()
+    assert again.settings.output == "warped"
+    assert again.groups["geometry"].open
+    assert "mirrored" in again.groups["geometry"].value
+    again.shut_down()
+
+
+def test_every_control_has_a_tip_and_works_by_keyboard(qtbot: Any, open_widget: Any) -> None:
+    widget, _ = open_widget()
+    controls = [
+        control
+        for kind in (QAbstractButton, QComboBox, QSpinBox, QLineEdit)
+        for control in widget.findChildren(kind)
+        if not isinstance(control.parent(), (QComboBox, QSpinBox)) and "qt_" not in control.objectName()
+    ]
+    assert len(controls) > 25
+    without_tip = [control for control in controls if not control.toolTip()]
+    assert not without_tip, [(type(c).__name__, getattr(c, "text", str)()) for c in without_tip]
+    unreachable = [c for c in controls if not c.focusPolicy() & Qt.FocusPolicy.TabFocus]
+    assert not unreachable, [(type(c).__name__, c.toolTip()) for c in unreachable]
+    nameless = [c for c in controls if not isinstance(c, QAbstractButton) and not c.accessibleName()]
+    assert not [c.toolTip() for c in nameless if c.toolTip() != widget.recording.name.toolTip()]
+
+
+def test_it_fits_into_320_px(qtbot: Any, open_widget: Any) -> None:
+    widget, _ = open_widget()
+    for group in widget.groups.values():
+        group.set_open(True)
+    QApplication.processEvents()
+    assert widget.minimumSizeHint().width() <= 320
+    assert widget._inner.minimumSize().width() <= 320 - 30
+
+
+def test_the_theme_is_followed(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    dark = widget.styleSheet()
+    viewer.theme = "light"
+    assert widget.styleSheet() != dark
+    assert widget._palette.kind == "light"
+    viewer.theme = "dark"
+    assert widget.styleSheet() == dark
+
+
+def test_chart_pauses_clears_and_saves(qtbot: Any, open_widget: Any, tmp_path: Path) -> None:
+    widget, _ = open_widget()
+    widget.start()
+    until_frames(qtbot, widget, 5)
+    widget.chart.refresh()
+    curve = widget.chart._curves["ncc_after"]
+    assert len(curve.getData()[0]) >= 5
+    widget.chart.pause_button.click()
+    drawn = len(curve.getData()[0])
+    until_frames(qtbot, widget)
+    widget.chart.refresh()
+    assert len(curve.getData()[0]) == drawn
+    widget.shut_down()
+    widget.chart.save(tmp_path / "figures.csv")
+    widget.chart.save(tmp_path / "figures.png")
+    assert (tmp_path / "figures.csv").read_text().startswith("time_s,ncc_before")
+    assert (tmp_path / "figures.png").read_bytes()[:4] == b"\x89PNG"
+    widget.chart.clear()
+    assert len(widget.history) == 0
