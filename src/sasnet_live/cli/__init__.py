@@ -10,6 +10,7 @@ import typer
 
 from sasnet_live import __version__
 from sasnet_live.errors import InputError
+from sasnet_live.threads import share_cores
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     Status 0: done; 1: something failed; 2: bad arguments or input; 130: interrupted. An error is one line on standard
     error, without a traceback unless ``--debug`` is among the arguments.
     """
+    share_cores()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     if debug:

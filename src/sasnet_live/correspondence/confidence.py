@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
-from .refine import SeparableDisplacement, spline_basis
+from .refine import SeparableDisplacement
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Evidence:
         (B,) the best correlation at a wrong displacement, as a part of `correlation`: near 1 on periodic content, where
         the displacement may be off by a period.
     deviation_px
-        (B,) expected root-mean-square error of the displacement, from the curvature and the noise of the fit.
+        (B,) expected root-mean-square error of the displacement where there is texture, from the curvature and the
+        noise of the fit.
     line_deviation_px
         (B, n) the part of it that belongs to each line.
     """
@@ -71,7 +72,7 @@ def evidence(target: Tensor, backward: Tensor, estimate: SeparableDisplacement, 
         correlation=peak,
         significance=(peak - mean) / (spread + 1e-6),
         rival=rival / peak.clamp_min(1e-6),
-        deviation_px=_deviation(estimate, width),
+        deviation_px=_deviation(estimate),
         line_deviation_px=estimate.line_variance.sqrt(),
     )
 
@@ -89,7 +90,7 @@ def strongest_doubt(evidence: Evidence) -> str:
 
 def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     """(B,) in [0, 1] each, by the doubt that a low value means."""
-    seen = torch.sigmoid(0.8 * (evidence.significance.clamp_max(20) - 6) + 20 * (evidence.correlation - 0.15))
+    seen = torch.sigmoid(0.6 * (evidence.significance.clamp_max(8) - 6) + 40 * (evidence.correlation - 0.2))
     precise = torch.sigmoid(6 * (0.5 - evidence.deviation_px) / 0.5)
     unique = torch.sigmoid(25 * (0.85 - evidence.rival))
     return {
@@ -99,11 +100,11 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     }
 
 
-def _deviation(estimate: SeparableDisplacement, width: int) -> Tensor:
-    basis = spline_basis(width, estimate.coefficients.shape[-1], estimate.coefficients.device)
+def _deviation(estimate: SeparableDisplacement) -> Tensor:
+    """With information c(x) at each px and K unknowns, the profile's variance, weighted by c, is K / sum(c)."""
     information = estimate.information
-    identity = torch.eye(information.shape[-1], dtype=information.dtype, device=information.device)
-    covariance = torch.linalg.inv(information + 1e-3 * identity)
-    profile = (basis @ covariance * basis).sum(-1).mean(-1).clamp_min(0)
+    # B-splines sum to 1, so all entries together are the information at all px.
+    total = information.sum((1, 2)).clamp_min(1e-6)
+    profile = information.shape[-1] / total
     deviation: Tensor = (profile + estimate.line_variance.double().mean(-1)).sqrt()
     return deviation.float()

@@ -81,7 +81,7 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
     lines, width = first.shape[-2:]
     taper = _taper(lines, first)[:, None] * _taper(width, first)
     a, b = (torch.fft.rfft2(images * taper) for images in (first, second))
-    spectra = torch.cat([a.abs().square(), b.abs().square(), (a * b.conj()).real])
+    spectra = torch.cat([a.real.square() + a.imag.square(), b.real.square() + b.imag.square(), (a * b.conj()).real])
     # Averaged over cells of bins, then over 3 x 3 cells: what lies between is interpolated.
     cell = (min(smoothing, lines), min(smoothing, width // 2 + 1))
     pooled = F.avg_pool2d(spectra[:, None], cell, ceil_mode=True, count_include_pad=False)
@@ -94,7 +94,7 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
     # A finite average of pure noise is coherent by chance: about 1 / (number of bins averaged).
     chance = 1 / (9 * smoothing**2)
     squared = (coherence.square() - chance).clamp_min(0)
-    return (squared / (1 - squared) / geometric).sqrt()
+    return (squared / (1 - squared) / geometric).clamp_min(1e-14).sqrt()
 
 
 def filtered(images: Tensor, transfer: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from .coarse import coarse_search
 from .confidence import Evidence, confidence, evidence, strongest_doubt
 from .filters import blur, coherence_filter, filtered, locally_normalized, unit_deviation
 from .refine import SeparableDisplacement, fit_spline, refine
+from .rival import preferred
 from .tails import tail_displacement
 
 KNOTS = 10
@@ -120,6 +121,7 @@ def find_displacement(
     transfer = coherence_filter(target, moved)
     a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
     estimate = refine(a, b, estimate, steps=FINEST_STEPS, prior=prior)
+    estimate = preferred(target, backward, estimate, centre_px, reach)
     displacement = estimate.displacement_px(width)
     tail = _checked_tail(target, backward, displacement)
     if tail_px is not None:

@@ -176,7 +176,11 @@ def draw(demo: Demo, path: Path) -> None:
     truth[0::2], truth[1::2] = last.forward_truth, last.truth
     y, x = _busiest(truth, 160)
     low, high = np.percentile(raw, (1, 99.7))
-    panels = (("raw, both passes interleaved", raw), ("registered", registered), ("truth (hidden)", truth))
+    panels: tuple[tuple[str, Pixels], ...] = (
+        ("raw, both passes interleaved", raw),
+        ("registered", registered),
+        ("truth (hidden)", truth),
+    )
     for axes, (title, image) in zip(top.subplots(1, 3), panels, strict=True):
         axes.imshow(image[y : y + 160, x : x + 160], cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         axes.set_title(title)

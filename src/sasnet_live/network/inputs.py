@@ -41,7 +41,7 @@ def render_inputs(
     geometry: ScanGeometry,
     *,
     target: Tensor | None = None,
-    kernel: Kernel = "lanczos",
+    kernel: Kernel = "cubic",
 ) -> RenderInputs:
     """Move the backward lines and gather what the renderer is to see.
 

@@ -1,0 +1,160 @@
+"""The displacement is found with its sign, on simulated scans of every kind, and in real ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from sasnet_live.correspondence import confidence, find_displacement
+from sasnet_live.correspondence.find import Correspondence
+from sasnet_live.metrics import ncc
+from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, move_lines, split
+from sasnet_live.simulation.levels import random_scanner
+from sasnet_live.simulation.scanner import SimulatedFrame, scan
+from sasnet_live.simulation.vessels import vascular_scene
+
+
+def simulated(seed: int, level: str = "easy", size: int = 192, **geometry: object) -> SimulatedFrame:
+    rng = np.random.default_rng(seed)
+    kind = ScanGeometry(**geometry)  # type: ignore[arg-type]
+    scene = vascular_scene(rng, size, size, samples_per_px=2)
+    return scan(scene, random_scanner(rng, level, size), rng, height=size, width=size, geometry=kind)  # type: ignore[arg-type]
+
+
+def found_in(frame: SimulatedFrame, **options: object) -> Correspondence:
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+    return find_displacement(target, backward, **options)  # type: ignore[arg-type]
+
+
+def error_px(frame: SimulatedFrame, found: Correspondence) -> float:
+    return float(np.abs(found.displacement_px[0].numpy() - frame.displacement_px)[frame.textured].mean())
+
+
+@pytest.mark.parametrize(("level", "bar_px"), [("easy", 0.08), ("medium", 0.12), ("hard", 0.25)])
+def test_displacement_error_on_simulated_scanners(level: str, bar_px: float) -> None:
+    frames = [simulated(seed, level, 256) for seed in range(3)]
+    assert np.mean([error_px(frame, found_in(frame)) for frame in frames]) < bar_px
+
+
+@pytest.mark.parametrize("slow_axis", ["continuous", "stepped", "interleaved"])
+@pytest.mark.parametrize("first", ["forward", "backward"])
+def test_every_slow_axis_and_order_of_passes(slow_axis: str, first: str) -> None:
+    frame = simulated(3, "easy", 192, slow_axis=slow_axis, first=first)
+    assert error_px(frame, found_in(frame)) < 0.15
+
+
+@pytest.mark.parametrize("shift_px", [-11.4, -3.0, 0.0, 0.5, 7.25])
+def test_a_known_shift_comes_back_with_its_sign(shift_px: float) -> None:
+    scene = vascular_scene(np.random.default_rng(0), 96, 224)
+    y, x = np.mgrid[0:96, 0:224].astype(float)
+    rng = torch.Generator().manual_seed(1)
+    target, backward = (torch.from_numpy(scene.sample(y, x + d))[None].float() for d in (0.0, shift_px))
+    target, backward = (a + 0.01 * torch.randn(a.shape, generator=rng) for a in (target, backward))
+    # backward(x) = scene(x + s), so the content of target at x lies in backward at x - s: d = s.
+    displacement = find_displacement(target, backward, reach_px=20).displacement_px
+    assert float((displacement - shift_px)[..., 20:-20].abs().mean()) < 0.1
+
+
+def test_a_batch_gives_what_its_frames_give_alone() -> None:
+    frames = [simulated(seed, "medium", 128) for seed in (1, 2)]
+    targets, backwards = [], []
+    for frame in frames:
+        forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+        targets.append(forward_at_backward_lines(forward, backward.shape[1], frame.geometry))
+        backwards.append(backward)
+    together = find_displacement(torch.cat(targets), torch.cat(backwards)).displacement_px
+    for k in range(2):
+        alone = find_displacement(targets[k], backwards[k]).displacement_px
+        torch.testing.assert_close(together[k : k + 1], alone, atol=2e-3, rtol=0)
+
+
+def test_brightness_gain_and_units_do_not_matter() -> None:
+    frame = simulated(4, "easy")
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+    plain = find_displacement(target, backward).displacement_px
+    scaled = find_displacement(1e-3 * target + 5, 40 * backward - 100).displacement_px
+    torch.testing.assert_close(plain, scaled, atol=0.02, rtol=0)
+
+
+def test_inputs_are_not_modified() -> None:
+    target, backward = torch.rand(1, 64, 96), torch.rand(1, 64, 96)
+    copies = target.clone(), backward.clone()
+    find_displacement(target, backward)
+    assert torch.equal(target, copies[0])
+    assert torch.equal(backward, copies[1])
+
+
+def test_is_differentiable_in_both_passes() -> None:
+    frame = simulated(5, "easy", 96)
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+    target, backward = target.clone().requires_grad_(), backward.clone().requires_grad_()
+    find_displacement(target, backward).displacement_px.mean().backward()
+    for images in (target, backward):
+        assert images.grad is not None
+        assert images.grad.isfinite().all()
+        assert images.grad.abs().max() > 0
+
+
+def test_line_offset_moves_the_search() -> None:
+    frame = simulated(6, "easy", 256)
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+    far = move_lines(backward, torch.tensor(-60.0))
+    near = find_displacement(target, backward).displacement_px
+    with_offset = find_displacement(target, far, centre_px=60).displacement_px
+    inner = slice(80, -80)
+    assert float((with_offset - 60 - near)[..., inner].abs().mean()) < 0.15
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_and_unrelated_passes_are_never_trusted(seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    noise = [torch.randn(1, 96, 192, generator=rng) for _ in range(2)]
+    assert float(confidence(find_displacement(*noise).evidence)) < 0.5
+    one, other = simulated(seed), simulated(seed + 100)
+    mixed = [torch.from_numpy(split(f.raw, f.geometry)[k].astype(np.float32))[None] for k, f in enumerate((one, other))]
+    assert float(confidence(find_displacement(*mixed).evidence)) < 0.5
+
+
+@pytest.mark.parametrize("level", ["easy", "medium", "hard"])
+def test_simulated_scans_are_trusted(level: str) -> None:
+    assert float(found_in(simulated(7, level, 256)).confidence) > 0.8
+
+
+def test_periodic_content_is_doubted() -> None:
+    x = torch.arange(256.0)
+    lattice = torch.sin(2 * torch.pi * x / 12).expand(1, 96, 256)
+    found = find_displacement(lattice.clone(), torch.roll(lattice, 4, -1), reach_px=30)
+    assert float(found.confidence) < 0.5
+    assert "period" in found.doubt
+
+
+def test_opposite_tails_are_part_of_the_displacement() -> None:
+    """Tails delay forward content to the right and backward content to the left; fine structure hides it."""
+    rng = np.random.default_rng(1)
+    scanner = replace(random_scanner(rng, "easy", 256), tail_forward=(0.3, 2.5), tail_backward=(0.3, 2.5))
+    frame = scan(vascular_scene(rng, 256, 256), scanner, rng, height=256, width=256)
+    found = found_in(frame)
+    assert float(found.tail_px) > 0.3
+    without = replace(found, displacement_px=found.displacement_px - found.tail_px)
+    assert error_px(frame, found) < 0.2
+    assert error_px(frame, found) < 0.5 * error_px(frame, without)
+
+
+def test_real_scans_are_never_worse_than_raw(real_pairs: list[Path]) -> None:
+    """Displacement from even lines and their neighbours alone; scored on the hidden forward lines."""
+    for path in real_pairs:
+        forward, backward = tifffile.imread(path).astype(np.float32)
+        geometry = ScanGeometry(slow_axis="interleaved")
+        lines, truth = torch.from_numpy(backward[1::2].copy())[None], forward[1::2]
+        target = forward_at_backward_lines(torch.from_numpy(forward[0::2].copy())[None], lines.shape[1], geometry)
+        moved = move_lines(lines, find_displacement(target, lines).displacement_px)[0].numpy()
+        assert ncc(truth, moved) >= ncc(truth, lines[0].numpy()) - 1e-4, path.name

@@ -1,0 +1,111 @@
+"""The parts of the displacement search, each by its own property."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sasnet_live.correspondence.coarse import coarse_search
+from sasnet_live.correspondence.filters import blur, coherence_filter, filtered, locally_normalized
+from sasnet_live.correspondence.lines import cosine_basis, line_prior
+from sasnet_live.correspondence.refine import fit_spline, spline_basis
+from sasnet_live.correspondence.tails import tail_displacement
+from sasnet_live.scan import move_lines
+
+CPU = torch.device("cpu")
+
+
+def texture(lines: int = 96, width: int = 256, seed: int = 0) -> torch.Tensor:
+    return locally_normalized(blur(torch.randn(1, lines, width, generator=torch.Generator().manual_seed(seed)), 2, 2))
+
+
+def test_blur_keeps_a_constant_and_the_mean() -> None:
+    assert torch.allclose(blur(torch.full((1, 20, 30), 3.0), 2, 1.5), torch.tensor(3.0))
+    impulse = torch.zeros(1, 41, 41)
+    impulse[0, 20, 20] = 1
+    blurred = blur(impulse, 2.0, 3.0)
+    assert float(blurred.sum()) == pytest.approx(1, abs=1e-4)
+    x = torch.arange(41.0) - 20
+    assert float((blurred[0].sum(0) * x**2).sum()) == pytest.approx(4, rel=0.1)
+    assert float((blurred[0].sum(1) * x**2).sum()) == pytest.approx(9, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 96, 256), (2, 8, 32), (1, 17, 33)])
+def test_local_normalization_forgets_gain_and_offset(shape: tuple[int, ...]) -> None:
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(locally_normalized(images), locally_normalized(7 * images + 30), atol=2e-3, rtol=0)
+
+
+def test_coherence_filter_keeps_what_is_shared_and_drops_noise() -> None:
+    rng = torch.Generator().manual_seed(2)
+    shared = texture()
+    passes = [shared + 1.0 * torch.randn(shared.shape, generator=rng) for _ in range(2)]
+    transfer = coherence_filter(*passes)
+
+    def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float((a * b).sum() / (a.norm() * b.norm()))
+
+    assert correlation(*(filtered(p, transfer) for p in passes)) > correlation(*passes) + 0.2
+
+
+@pytest.mark.parametrize("shift", [-14, -3, 0, 8])
+def test_coarse_search_finds_whole_px(shift: int) -> None:
+    target = texture()
+    backward = torch.roll(target, -shift, -1)
+    found = coarse_search(target, backward, 20)
+    assert found.profile_px.shape == (1, 256)
+    assert found.lines_px.shape == (1, 96)
+    assert float((found.profile_px - shift)[:, 30:-30].abs().max()) <= 2
+
+
+def test_coarse_search_follows_drift_down_the_frame() -> None:
+    target = texture(160)
+    drift = torch.linspace(-5, 5, 160)[None, :, None]
+    found = coarse_search(target, move_lines(target, -drift), 20)
+    total = found.profile_px[:, None] + found.lines_px[..., None]
+    assert float((total - drift)[..., 30:-30].abs().mean()) < 1.2
+
+
+def test_cosine_basis_is_orthonormal() -> None:
+    basis, eigenvalues = cosine_basis(37, CPU)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(37, dtype=torch.float64))
+    laplacian = torch.diag(torch.full((37,), 2.0)) - torch.diag(torch.ones(36), 1) - torch.diag(torch.ones(36), -1)
+    laplacian[0, 0] = laplacian[-1, -1] = 1
+    torch.testing.assert_close(basis @ laplacian.double() @ basis.T, torch.diag(eigenvalues), atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize(("jitter", "walk"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.2)])
+def test_line_prior_tells_a_steady_scanner_from_a_shaky_one(jitter: float, walk: float) -> None:
+    rng = torch.Generator().manual_seed(3)
+    steps = [torch.randn(1, 200, generator=rng, dtype=torch.float64) for _ in range(3)]
+    q = jitter * steps[0] + (walk * steps[1]).cumsum(1)
+    q = q - q.mean()
+    seen = q + 0.1 * steps[2]
+    prior = line_prior(seen, torch.full_like(seen, 0.01), torch.ones_like(seen))
+    basis, _ = cosine_basis(200, CPU)
+    estimate = (seen @ basis.T * prior / (prior + 0.01)) @ basis
+    assert float((estimate - q).square().mean()) <= float((seen - q).square().mean()) * 1.02
+    if not jitter and not walk:
+        assert float((estimate - q).abs().max()) < 0.03
+
+
+def test_splines_sum_to_one_and_fit_a_smooth_profile() -> None:
+    basis = spline_basis(300, 10, CPU)
+    torch.testing.assert_close(basis.sum(1), torch.ones(300, dtype=torch.float64))
+    profile = 3 * torch.sin(torch.linspace(0, 3, 300, dtype=torch.float64))[None]
+    assert float((fit_spline(profile, 10) @ basis.T - profile).abs().max()) < 0.02
+
+
+@pytest.mark.parametrize(("weight", "length_px"), [(0.0, 1.0), (0.3, 1.5), (0.5, 2.0)])
+def test_tails_hidden_from_fine_structure_are_measured(weight: float, length_px: float) -> None:
+    """Passes with opposite tails around the same structure: what is missing is both centroids."""
+    width = 512
+    content = torch.randn(1, 96, width, generator=torch.Generator().manual_seed(4))
+    frequency = 2 * math.pi * torch.fft.rfftfreq(width)
+    tail = 1 - weight + weight / (1 + 1j * frequency * length_px)
+    spectrum = torch.fft.rfft(content)
+    forward, backward = (torch.fft.irfft(spectrum * t, width) for t in (tail, tail.conj()))
+    missing = tail_displacement(forward, backward)
+    assert float(missing) == pytest.approx(2 * weight * length_px, abs=0.12 + 0.1 * weight * length_px)
