@@ -263,8 +263,8 @@ class Registrar:
             displacement_px_mean=float(displacement.mean()),
             confidence=confidence,
         )
-        if ncc[1] < ncc[0] - WORSE_NCC:
-            reason = f"would be worse: NCC {ncc[0]:.3f} -> {ncc[1]:.3f}"
+        if min(ncc[1:]) < ncc[0] - WORSE_NCC:
+            reason = f"would be worse: NCC {ncc[0]:.3f} -> {min(ncc[1:]):.3f}"
             return self._passed_through(raw, backward, reason, began, passes, confidence)
         warped_lines = inputs.moved[0].cpu().numpy()
         rendered_lines = None if rendered is None else rendered[0].float().cpu().numpy()

@@ -83,9 +83,9 @@ def confidence(evidence: Evidence) -> Tensor:
 
 
 def strongest_doubt(evidence: Evidence) -> str:
-    """What speaks most against the displacement of a single frame, in words."""
-    grounds = _grounds(evidence)
-    return min(grounds, key=lambda ground: float(grounds[ground][0]))
+    """What speaks against the displacement of a single frame, in words; the first of several, for it explains them."""
+    grounds = {doubt: float(value[0]) for doubt, value in _grounds(evidence).items()}
+    return next((doubt for doubt, value in grounds.items() if value < 0.5), min(grounds, key=grounds.__getitem__))
 
 
 def _grounds(evidence: Evidence) -> dict[str, Tensor]:
