@@ -11,6 +11,8 @@ from sasnet_live.scan import move_lines
 
 from .refine import SeparableDisplacement
 
+SHARED = 0.2  # correlation of the filtered passes that chance does not reach
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -83,14 +85,16 @@ def confidence(evidence: Evidence) -> Tensor:
 
 
 def strongest_doubt(evidence: Evidence) -> str:
-    """What speaks against the displacement of a single frame, in words; the first of several, for it explains them."""
+    """What speaks most against the displacement of a single frame, in words."""
     grounds = {doubt: float(value[0]) for doubt, value in _grounds(evidence).items()}
-    return next((doubt for doubt, value in grounds.items() if value < 0.5), min(grounds, key=grounds.__getitem__))
+    if float(evidence.correlation[0]) < SHARED:
+        return next(iter(grounds))  # without shared structure, the other grounds judge noise
+    return min(grounds, key=grounds.__getitem__)
 
 
 def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     """(B,) in [0, 1] each, by the doubt that a low value means."""
-    seen = torch.sigmoid(0.6 * (evidence.significance.clamp_max(8) - 6) + 40 * (evidence.correlation - 0.2))
+    seen = torch.sigmoid(0.6 * (evidence.significance.clamp_max(8) - 6) + 40 * (evidence.correlation - SHARED))
     precise = torch.sigmoid(6 * (0.5 - evidence.deviation_px) / 0.5)
     unique = torch.sigmoid(25 * (0.85 - evidence.rival))
     return {

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -138,8 +137,8 @@ def _check(raw: np.ndarray[Any, Any]) -> None:
 def _line_axis(raw: np.ndarray[Any, Any], known: LineAxis) -> tuple[LineAxis, float]:
     """The axis along which neighbours differ more than next neighbours do.
 
-    On the slow axis the ratio of the two differences is above 1 by what separates the passes, along a line it is below 1
-    by the smoothness of the image. Noise brings both towards 1.
+    On the slow axis the ratio of the two differences is above 1 by what separates the passes, along a line it is below
+    1 by the smoothness of the image. Noise brings both towards 1.
     """
     pixels = np.asarray(raw, np.float32)
     ratio = {"rows": _alternation(pixels), "columns": _alternation(pixels.T)}

@@ -21,10 +21,12 @@ WALK_PX = (0.0005, 0.005, 0.015, 0.04, 0.1, 0.25)
 @lru_cache(maxsize=16)
 def cosine_basis(length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Orthonormal DCT-II basis (length, length), rows by frequency, and the Laplacian's eigenvalues (length,)."""
-    k = torch.arange(length, dtype=torch.float64)
-    basis = torch.cos(math.pi * k[:, None] * (k[None] + 0.5) / length) * math.sqrt(2 / length)
-    basis[0] /= math.sqrt(2)
-    return basis.to(device), (4 * torch.sin(math.pi * k / (2 * length)) ** 2).to(device)
+    # Kept for later calls, some of which differentiate: no inference tensors.
+    with torch.inference_mode(False):
+        k = torch.arange(length, dtype=torch.float64)
+        basis = torch.cos(math.pi * k[:, None] * (k[None] + 0.5) / length) * math.sqrt(2 / length)
+        basis[0] /= math.sqrt(2)
+        return basis.to(device), (4 * torch.sin(math.pi * k / (2 * length)) ** 2).to(device)
 
 
 def line_prior(estimates: Tensor, variances: Tensor, noise_shape: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,9 +63,15 @@ class SeparableDisplacement:
 @lru_cache(maxsize=16)
 def spline_basis(width: int, knots: int, device: torch.device) -> Tensor:
     """(W, K) float64: K cubic B-splines on evenly spaced knots over a line."""
+    # Kept for later calls, some of which differentiate: it must not be an inference tensor.
+    with torch.inference_mode(False):
+        return torch.from_numpy(_spline_columns(width, knots)).to(device)
+
+
+def _spline_columns(width: int, knots: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     t = np.concatenate([[0] * 3, np.linspace(0, width - 1, knots - 2), [width - 1] * 3]).astype(float)
     columns = [BSpline(t, row, 3)(np.arange(width)) for row in np.eye(knots)]
-    return torch.from_numpy(np.stack(columns, 1)).to(device)
+    return np.stack(columns, 1)
 
 
 def fit_spline(profile_px: Tensor, knots: int) -> Tensor:
