@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QShortcut,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +25,9 @@ from qtpy.QtWidgets import (
 from sasnet_live.errors import InputError
 
 from . import geometry_panel, model_panel, output_panel, recording_panel
+from .background import Background
 from .chart import Chart
+from .detection import as_settings, detect, in_words
 from .engine import LiveEngine, Result
 from .history import History
 from .layers import LiveLayers
@@ -33,7 +36,7 @@ from .overlay import FiguresOverlay
 from .pace import Pace
 from .parts import Group
 from .readout import Readout
-from .settings import LiveSettings, SettingsStore
+from .settings import LiveSettings, SettingsStore, display_preferences
 from .source_panel import SourcePanel, describe_core
 from .theme import palette_of, style_sheet
 from .trust import Figures, colour_of, figures_of
@@ -42,9 +45,10 @@ if TYPE_CHECKING:
     import napari
     from pymmcore_plus import CMMCorePlus
 
+    from sasnet_live.correspondence.detect import DetectedGeometry
+
 RUNNING_MS, IDLE_MS = 33, 250
 SLOW_EVERY_S = 0.25  # chart, status line, state of the core
-SAVE_AFTER_S = 1.0
 
 _SHOWN_ONLY = frozenset({"layers", "arrangement", "overlay", "expanded", "previous_model"})
 _FOR_RECORDING = frozenset(field.name for field in fields(LiveSettings) if field.name.startswith("record_"))
@@ -74,18 +78,20 @@ class LiveWidget(QWidget):
         self.engine = LiveEngine()
         self.history = History()
         self.layers = LiveLayers(napari_viewer, self._on_layer_deleted)
-        self.overlay = FiguresOverlay(napari_viewer)
+        preferences = display_preferences()
+        self.overlay = FiguresOverlay(napari_viewer, preferences.overlay_font_size)
+        self._running_ms = max(RUNNING_MS, round(1000 / preferences.rate_hz))
         self._core: CMMCorePlus | None = None
         self._closed = False
-        self._unsaved_since: float | None = None
         self._restart_wanted = False
         self._complained: BaseException | None = None
         self._file_errors = 0
         self._slow_at = 0.0
-        self._pace = Pace(RUNNING_MS / 1e3)
+        self._pace = Pace(self._running_ms / 1e3)
         self._last_result: Result | None = None
         self._figures = Figures()
         self._was_recording = False
+        self._detection: Background[DetectedGeometry] | None = None
 
         self._build()
         self._show_settings()
@@ -126,6 +132,13 @@ class LiveWidget(QWidget):
             "recording": Group("Recording", "Where recordings go, and what is in them.", self.recording),
         }
 
+        self.detect_button = QToolButton()
+        self.detect_button.setText("Detect")
+        self.detect_button.setToolTip("Find line axis, first line, mirroring and offset from the last frame.")
+        self.detect_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.detect_button.setEnabled(False)
+        self.groups["geometry"].add_to_header(self.detect_button)
+
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         buttons.addWidget(self.start_button, 1)
@@ -159,6 +172,7 @@ class LiveWidget(QWidget):
         self.source_panel.load_configuration.connect(self._load_configuration)
         self.source_panel.toggle_live.connect(self._toggle_live)
         self.start_button.clicked.connect(self.toggle)
+        self.detect_button.clicked.connect(self.detect)
         self.record_button.clicked.connect(self._toggle_recording)
         for keys, slot in (("Ctrl+Shift+R", self.toggle), ("Ctrl+Shift+W", self.record_button.click)):
             shortcut = QShortcut(QKeySequence(keys), self)
@@ -202,7 +216,7 @@ class LiveWidget(QWidget):
             self.engine.start(self.settings, self._core if self.settings.source == "camera" else None)
         except Exception as error:
             complain(error)
-        self._timer.start(RUNNING_MS)
+        self._timer.start(self._running_ms)
         self._slow_at = 0.0
         self._tick()
 
@@ -221,8 +235,31 @@ class LiveWidget(QWidget):
             return
         self._closed = True
         self._timer.stop()
+        if self._detection is not None:
+            self._detection.wait(10)
         self._store.save(self.settings)
         self._ending()
+
+    def detect(self) -> None:
+        """Find the scan geometry from the last frame."""
+        if self._last_result is None or self._detection is not None:
+            return
+        self.groups["geometry"].set_open(True)
+        self.scan.show_finding("Looking at the last frame\N{HORIZONTAL ELLIPSIS}")
+        self._detection = detect(self._last_result.frame.data, self.settings.geometry)
+        self._timer.start(self._running_ms)
+
+    def _show_detected(self, detection: Background[DetectedGeometry]) -> None:
+        try:
+            found = detection.result()
+        except Exception as error:
+            self.scan.show_finding("")
+            complain(error)
+            return
+        settings = replace(self.settings, **as_settings(found.geometry))
+        self.scan.show_settings(settings)
+        self._on_edited()
+        self.scan.show_finding(in_words(found))
 
     def _toggle_recording(self) -> None:
         if not self.record_button.isChecked():
@@ -276,7 +313,7 @@ class LiveWidget(QWidget):
         self.settings = replace(before, **values)
         if self.settings == before:
             return
-        self._unsaved_since = time.monotonic()
+        self._store.save(self.settings)
         self.layers.want(self.settings.layers, self.settings.arrangement)
         if not self.settings.overlay:
             self.overlay.hide()
@@ -302,6 +339,9 @@ class LiveWidget(QWidget):
         now = time.monotonic()
         self._pace.tick(now)
         state = self.engine.state
+        if self._detection is not None and self._detection.done:
+            detection, self._detection = self._detection, None
+            self._show_detected(detection)
         self.history.add(self.engine.take_samples())
         if self._pace.may_draw(now):
             result = self.engine.take_latest()
@@ -311,8 +351,8 @@ class LiveWidget(QWidget):
                 self._pace.drawn(time.monotonic() - now)
         if now - self._slow_at >= SLOW_EVERY_S:
             self._slow_at = now
-            self._slow_tick(state, now)
-        wanted = IDLE_MS if state == "idle" else RUNNING_MS
+            self._slow_tick(state)
+        wanted = IDLE_MS if state == "idle" and self._detection is None else self._running_ms
         if self._timer.interval() != wanted:
             self._timer.setInterval(wanted)
 
@@ -331,7 +371,7 @@ class LiveWidget(QWidget):
         if self.settings.overlay:
             self.overlay.update(self._figures, background=self._palette.canvas_kind)
 
-    def _slow_tick(self, state: str, now: float) -> None:
+    def _slow_tick(self, state: str) -> None:
         if state == "idle" and self._restart_wanted:
             self.start()
             return
@@ -349,9 +389,6 @@ class LiveWidget(QWidget):
         if self.groups["model"].open:
             self.model.show_memory(model_panel.free_memory())
             self.model.show_devices(model_panel.cuda_devices())
-        if self._unsaved_since is not None and now - self._unsaved_since > SAVE_AFTER_S:
-            self._unsaved_since = None
-            self._store.save(self.settings)
 
     def _report_failure(self) -> None:
         """Once per failure."""
@@ -367,7 +404,7 @@ class LiveWidget(QWidget):
             self._file_errors = len(recorder.errors)
             complain(f"{advice(recorder.errors[-1])} Registration goes on; the other files are written.")
         if self._was_recording and recorder.idle:
-            self.recording.show_last("\n".join(_in_words(report) for report in list(recorder.reports)[-4:]))
+            self.recording.show_last("\n".join(_written(report) for report in list(recorder.reports)[-4:]))
         self._was_recording = not recorder.idle
         self.record_button.setChecked(recorder.recording)
         self.record_button.setText("Recording" if recorder.recording else "Record")
@@ -385,6 +422,7 @@ class LiveWidget(QWidget):
                 style.polish(self.start_button)
         text, trust = self._state_in_words(state)
         self.source_panel.show_status(text, colour_of(trust, self._palette.kind))
+        self.detect_button.setEnabled(self._last_result is not None)
         self.source_panel.show_core(self._core if self.settings.source == "camera" else None)
 
     def _state_in_words(self, state: str) -> tuple[str, Any]:
@@ -493,7 +531,7 @@ class _Ending:
                 warn(problem)
 
 
-def _in_words(report: Any) -> str:
+def _written(report: Any) -> str:
     if not report.paths:
         return f"{report.sink}: nothing written"
     state = "" if report.complete else f"  not complete: {report.problem or 'frames are missing'}"

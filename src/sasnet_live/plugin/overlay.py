@@ -18,18 +18,20 @@ class FiguresOverlay:
     ----------
     viewer
         Whose canvas it is on. Two widgets in one viewer share the overlay of the one that came first.
+    font_size
+        In points.
     """
 
     KEY = "sasnet_live"
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, font_size: int = 11) -> None:
         from napari.components.overlays import TextOverlay
 
         self._viewer = viewer
         self._shown: tuple[str, str] = ("", "")
         overlays = viewer.canvas.overlays
         if self.KEY not in overlays:
-            overlays[self.KEY] = TextOverlay(visible=False, position="top_left", font_size=11, box=True)
+            overlays[self.KEY] = TextOverlay(visible=False, position="top_left", font_size=font_size, box=True)
         self._overlay: Any = overlays[self.KEY]
 
     def update(self, figures: Figures, *, background: str = "dark") -> None:

@@ -116,6 +116,25 @@ class LiveSettings:
         return cls(**kept)
 
 
+@dataclass(frozen=True)
+class DisplayPreferences:
+    """What is chosen in napari's Preferences, under SASNet Live."""
+
+    rate_hz: int = 30
+    overlay_font_size: int = 11
+
+
+def display_preferences() -> DisplayPreferences:
+    """As chosen, or the defaults where napari does not know the plugin's settings."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        display = get_plugin_settings("sasnet-live").display
+        return DisplayPreferences(int(display.rate_hz), int(display.overlay_font_size))
+    except (ImportError, KeyError, AttributeError, TypeError, ValueError):
+        return DisplayPreferences()
+
+
 class SettingsStore:
     """A JSON file with the settings; without a path nothing is kept, which is what tests of napari get.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox
 
@@ -20,30 +18,6 @@ from sasnet_live.plugin.settings import SettingsStore
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 
 PATIENCE_MS = 20_000
-
-
-@pytest.fixture(autouse=True)
-def _no_windows_left(qapp: QApplication) -> Iterator[None]:
-    """Every window of ours must be gone when a test ends."""
-    yield
-    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    QApplication.processEvents()
-    gc.collect()
-    left = [widget for widget in QApplication.topLevelWidgets() if widget.objectName() == "sasnet_live"]
-    assert not left, f"windows left behind: {left}"
-
-
-@pytest.fixture
-def said() -> Iterator[list[str]]:
-    """What napari's notifications said."""
-    messages: list[str] = []
-
-    def note(notification: Any) -> None:
-        messages.append(str(notification.message))
-
-    notification_manager.notification_ready.connect(note)
-    yield messages
-    notification_manager.notification_ready.disconnect(note)
 
 
 @pytest.fixture
@@ -323,3 +297,22 @@ def test_chart_pauses_clears_and_saves(qtbot: Any, open_widget: Any, tmp_path: P
     assert (tmp_path / "figures.png").read_bytes()[:4] == b"\x89PNG"
     widget.chart.clear()
     assert len(widget.history) == 0
+
+
+def test_detect_reads_the_geometry_off_the_last_frame(qtbot: Any, open_widget: Any, monkeypatch: Any) -> None:
+    widget, _ = open_widget()
+    qtbot.wait(1)
+    assert not widget.detect_button.isEnabled()
+    widget.start()
+    until_frames(qtbot, widget)
+    widget.scan.line_axis.choose("columns")
+    widget.scan.mirrored.setChecked(True)
+    qtbot.waitUntil(widget.detect_button.isEnabled, timeout=PATIENCE_MS)
+    widget.detect_button.click()
+    qtbot.waitUntil(lambda: "Found" in widget.scan.finding, timeout=PATIENCE_MS)
+    assert (widget.settings.line_axis, widget.settings.mirrored) == ("rows", False)
+    assert "rows" in widget.scan.finding
+    assert "%" in widget.scan.finding
+    assert "rows, forward first" in widget.groups["geometry"].value
+    until_frames(qtbot, widget)
+    widget.shut_down()

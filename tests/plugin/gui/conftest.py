@@ -1,0 +1,36 @@
+"""What tests in windows share."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication
+
+
+@pytest.fixture(autouse=True)
+def _no_windows_left(qapp: QApplication) -> Iterator[None]:
+    """Every window of ours must be gone when a test ends."""
+    yield
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QApplication.processEvents()
+    gc.collect()
+    left = [widget for widget in QApplication.topLevelWidgets() if widget.objectName().startswith("sasnet_live")]
+    assert not left, f"windows left behind: {left}"
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What napari's notifications said."""
+    messages: list[str] = []
+
+    def note(notification: Any) -> None:
+        messages.append(str(notification.message))
+
+    notification_manager.notification_ready.connect(note)
+    yield messages
+    notification_manager.notification_ready.disconnect(note)
