@@ -88,7 +88,9 @@ def _scores(text: object) -> Iterator[str]:
 
     scores = json.loads(text) if isinstance(text, str) and text else {}
     for level, figures in scores.items():
-        if isinstance(figures, dict):
+        if isinstance(figures, dict) and {"ncc_rendered", "ssim_rendered"} <= set(figures):
+            yield f"{level} NCC {_short(figures['ncc_rendered'])} SSIM {_short(figures['ssim_rendered'])}"
+        elif isinstance(figures, dict):
             yield " ".join([level, *(f"{name} {_short(value)}" for name, value in figures.items())])
         else:
             yield f"{level} {_short(figures)}"
