@@ -34,6 +34,9 @@ def unfold(folded: Tensor, px: int) -> Tensor:
 
 def standardized(features: Tensor) -> Tensor:
     """Instance normalization: each channel of each frame to mean 0 and deviation 1 over lines and px."""
+    if len(features) == 1:
+        # For a single frame batch normalization is the same, and its kernel several times as fast on a CPU.
+        return F.batch_norm(features, None, None, training=True, eps=1e-4)
     variance, mean = torch.var_mean(features, (2, 3), keepdim=True, correction=0)
     return (features - mean) * torch.rsqrt(variance + 1e-4)
 
