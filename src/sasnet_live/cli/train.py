@@ -7,45 +7,63 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import options
+
 if TYPE_CHECKING:
     from sasnet_live.training.loop import Progress
+    from sasnet_live.training.settings import TrainingSettings
+    from sasnet_live.training.weights import LossWeights
 
 
 def train(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run: settings, state, best.safetensors.")],
+    context: typer.Context,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder of the run: settings, state, best.safetensors.", show_default=False),
+    ],
     recordings: Annotated[
-        list[Path] | None, typer.Argument(help="Raw TIFF stacks to train on without truth. None: the simulator alone.")
+        list[Path] | None,
+        typer.Argument(
+            help="Raw TIFF stacks to train on without truth. None: the simulator alone.", show_default=False
+        ),
     ] = None,
     preset: Annotated[str, typer.Option(help="Architecture: lite, full, paper.")] = "lite",
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 8000,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
-    learning_rate: Annotated[float, typer.Option()] = 2e-3,
-    seed: Annotated[int, typer.Option(help="Of weights, samples and batches.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples a step, in each process.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 2e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, samples and batches.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
-    height: Annotated[int, typer.Option(help="Lines of a simulated training frame.")] = 192,
-    width: Annotated[int, typer.Option(help="Px of a line of a simulated training frame.")] = 320,
+    height: Annotated[int, typer.Option(help="Lines of a raw training frame.")] = 192,
+    width: Annotated[int, typer.Option(help="Px of a line of a training frame.")] = 320,
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    averaging: Annotated[float, typer.Option(help="Decay of the average of the weights that is saved.")] = 0.998,
     loss: Annotated[
         list[str] | None,
         typer.Option(
-            help="Weight of a loss, NAME=VALUE; cross, similarity, alignment, scene, self, cycle. Repeatable."
+            help="Weight of a loss, NAME=VALUE; cross, similarity, alignment, scene, self, cycle. Repeatable.",
+            show_default=False,
         ),
     ] = None,
     simulated_share: Annotated[float, typer.Option(help="Part of simulated samples beside recordings.")] = 0.5,
-    initial_weights: Annotated[str, typer.Option(help="Weights to start from: a model's name or a file.")] = "",
+    initial_weights: Annotated[
+        str, typer.Option(help="Weights to start from: a model's name or a file.", show_default=False)
+    ] = "",
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations and checkpoints.")] = 250,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    validation_frames: Annotated[int, typer.Option(min=1, help="Simulated frames a level to validate on.")] = 6,
+    device: options.Device = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder, with its settings.")
     ] = False,
-    line_axis: Annotated[str, typer.Option(help="Of the recordings: rows or columns.")] = "rows",
-    first: Annotated[str, typer.Option(help="Pass of line 0: forward or backward.")] = "forward",
-    mirrored: Annotated[bool, typer.Option("--mirrored", help="Backward lines are stored right to left.")] = False,
-    slow_axis: Annotated[str, typer.Option(help="continuous, stepped or interleaved.")] = "continuous",
+    line_axis: options.LineAxis = "rows",
+    first: options.First = "forward",
+    mirrored: options.Mirrored = False,
+    line_offset: options.LineOffset = 0,
+    crop: options.Crop = (0, 0),
+    slow_axis: options.SlowAxis = "continuous",
 ) -> None:
-    """Train the network; several processes with torchrun -m sasnet_live train ..."""
+    """Train the network. Several GPUs: torchrun --nproc-per-node N -m sasnet_live train ..."""
     from sasnet_live.network.checkpoint import find_weights
-    from sasnet_live.scan import ScanGeometry
+    from sasnet_live.training.devices import Process
     from sasnet_live.training.loop import train as run
     from sasnet_live.training.settings import TrainingSettings
 
@@ -59,39 +77,68 @@ def train(
         width=width,
         workers=workers,
         precision=precision,  # type: ignore[arg-type]
-        losses=_weights(loss or []),
-        recordings=tuple(str(path) for path in recordings or []),
+        averaging=averaging,
+        losses=_loss_weights(loss or []),
+        recordings=tuple(str(path.absolute()) for path in recordings or []),
         simulated_share=simulated_share,
-        initial_weights=str(find_weights(initial_weights)) if initial_weights else "",
+        initial_weights=str(find_weights(initial_weights).absolute()) if initial_weights else "",
         validate_every=validate_every,
-        geometry=ScanGeometry(line_axis, first, mirrored, slow_axis=slow_axis),  # type: ignore[arg-type]
+        validation_frames=validation_frames,
+        geometry=options.scan_geometry(line_axis, first, mirrored, line_offset, crop, slow_axis),
     )
-    with _Display() as display:
+    if resume:
+        _refuse_changes(context, settings, TrainingSettings.load(out), out)
+    leads = Process.from_environment().leads
+    with _Display(visible=leads) as display:
         best = run(settings, out, resume=resume, device=device, report=display.show)
-    typer.echo(f"Best weights: {best}")
+    if leads:
+        typer.echo(f"Best weights: {best}")
 
 
-def _weights(pairs: list[str]):  # type: ignore[no-untyped-def]
+def _loss_weights(pairs: list[str]) -> LossWeights:
     from dataclasses import fields, replace
 
     from sasnet_live.errors import InputError
     from sasnet_live.training.weights import LossWeights
 
-    weights = LossWeights()
-    names = {field.name.rstrip("_"): field.name for field in fields(weights)}
+    names = {field.name.rstrip("_"): field.name for field in fields(LossWeights)}
+    given: dict[str, float] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
         try:
-            weights = replace(weights, **{names[name]: float(value)})
+            given[names[name]] = float(value)
         except (KeyError, ValueError) as error:
             raise InputError(f"--loss {pair} came; expected NAME=VALUE with a name of {', '.join(names)}") from error
-    return weights
+    return replace(LossWeights(), **given)
+
+
+_SETTING_OF_OPTION = {
+    "loss": "losses",
+    **dict.fromkeys(("line_axis", "first", "mirrored", "line_offset", "crop", "slow_axis"), "geometry"),
+}
+
+
+def _refuse_changes(context: typer.Context, given: TrainingSettings, kept: TrainingSettings, folder: Path) -> None:
+    """A resumed run keeps its settings: an option that says otherwise is not passed over in silence."""
+    from sasnet_live.errors import InputError
+
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        setting = _SETTING_OF_OPTION.get(name, name)
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE" or not hasattr(kept, setting):
+            continue
+        if getattr(given, setting) != getattr(kept, setting):
+            raise InputError(
+                f"{folder}: was begun with another {parameter.opts[0].removeprefix('--')} ({getattr(kept, setting)}); "
+                "leave that out to go on with --resume, or begin a run in another folder"
+            )
 
 
 class _Display:
     """Progress bar with the time left, and a table row a validation; plain lines where there is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, visible: bool) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -111,7 +158,7 @@ class _Display:
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not (visible and self._console.is_terminal),
         )
         self._task = self._progress.add_task("training", total=None, losses="")
         self._header = False
@@ -129,15 +176,18 @@ class _Display:
         if not progress.scores:
             return
         if not self._header:
-            self._console.print("   step  time left  group       NCC before -> rendered     SSIM before -> rendered")
+            self._line("   step  time left  group       NCC before -> rendered     SSIM before -> rendered")
             self._header = True
         left_s = progress.elapsed_s / progress.step * (progress.steps - progress.step)
         for score in progress.scores:
             mark = "  best so far" if progress.best and score is progress.scores[-1] else ""
-            self._console.print(
+            self._line(
                 f"{progress.step:7d}  {left_s / 60:5.0f} min  {score.group:10s}  {score.ncc_source:.4f} -> "
-                f"{score.ncc_rendered:.4f}           {score.ssim_source:.4f} -> {score.ssim_rendered:.4f}{mark}",
-                highlight=False,
+                f"{score.ncc_rendered:.4f}           {score.ssim_source:.4f} -> {score.ssim_rendered:.4f}{mark}"
             )
         if not self._console.is_terminal:
-            self._console.print(f"         {text}", highlight=False)
+            self._line(f"         {text}")
+
+    def _line(self, text: str) -> None:
+        """One line, however long: it may go to a file."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

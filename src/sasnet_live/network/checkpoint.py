@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from sasnet_live.errors import InputError
 
@@ -73,7 +73,7 @@ def save_model(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
         "training": json.dumps(card.training),
     }
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=metadata)
+    partial.write_bytes(save(tensors, metadata))  # not `save_file`, whose files nobody but their owner may read
     partial.replace(path)
 
 
@@ -85,6 +85,8 @@ def read_card(path: Path) -> ModelCard:
     InputError
         If the file is missing, is not safetensors (a pickle, say), or is not a SAS-Net of this format.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a .safetensors file, for a run's folder its best.safetensors")
     if not path.is_file():
         raise InputError(f"{path}: no such weights file; give a .safetensors file or the name of a model")
     try:
@@ -100,15 +102,20 @@ def read_card(path: Path) -> ModelCard:
             f"{path}: safetensors of format {metadata.get('format', 'unknown')!r}, expected {FORMAT!r}; "
             "give weights written by `sasnet-live train`"
         )
-    return ModelCard(
-        name=metadata["name"],
-        config=SASNetConfig.from_dict(json.loads(metadata["config"])),
-        training_data=metadata.get("training_data", ""),
-        version=metadata.get("version", ""),
-        scores=json.loads(metadata.get("scores", "{}")),
-        training=json.loads(metadata.get("training", "{}")),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
+    try:
+        return ModelCard(
+            name=metadata["name"],
+            config=SASNetConfig.from_dict(json.loads(metadata["config"])),
+            training_data=metadata.get("training_data", ""),
+            version=metadata.get("version", ""),
+            scores=json.loads(metadata.get("scores", "{}")),
+            training=json.loads(metadata.get("training", "{}")),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: what it says of itself is damaged ({error!r}); get or train it anew") from error
 
 
 def load_model(path: Path) -> tuple[SASNet | PublishedSASNet, ModelCard]:

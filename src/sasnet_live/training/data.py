@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sasnet_live.network.inputs import render_inputs
 from sasnet_live.network.sasnet import intensity_scale
 from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
 
+POLL_S = 1.0  # how often a process looks whether its partner is still there
 IMAGES = ("source", "target", "earlier", "later", "truth")
 
 
@@ -64,7 +66,6 @@ def make_sample(
         (H, W).
     truth
         (n_b, W) what the backward lines should read; None: the forward pass stands in for it.
-
     correspondence
         "implicit": the backward lines are left where they are.
 
@@ -74,9 +75,11 @@ def make_sample(
     """
     forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(raw, geometry))
     target = forward_at_backward_lines(forward, backward.shape[1], geometry)
+    if not all(_says_something(lines) for lines in (target, backward)):
+        return None
     with torch.no_grad():
         if correspondence == "explicit":
-            displacement = find_displacement(target, backward).displacement_px
+            displacement = find_displacement(target, backward, centre_px=geometry.line_offset).displacement_px
         else:
             displacement = torch.zeros_like(backward)
         inputs = render_inputs(forward, backward, displacement, geometry, target=target)
@@ -88,6 +91,11 @@ def make_sample(
     if not bool(images.isfinite().all()) or float(images.abs().max()) > 1000:
         return None
     return Sample(images.numpy().astype(np.float16))
+
+
+def _says_something(lines: Tensor) -> bool:
+    """Finite, and not constant."""
+    return bool(lines.isfinite().all()) and bool(lines.max() > lines.min())
 
 
 def collate(samples: list[Sample]) -> Batch:
@@ -131,25 +139,25 @@ class SimulatedSource:
 
 
 def _produce(source: Callable[[int], Iterator[Sample]], worker: int, queue: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains, which ends this one
     torch.set_num_threads(1)  # one process a core: threads of several would wait for each other
     try:
         for sample in source(worker):
-            while _parent_lives():
-                with suppress(Full):
-                    queue.put(sample, timeout=5)
-                    break
-            else:
+            if not _deliver(sample, queue):
                 return
     except Exception as error:
-        queue.put(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        return
+        _deliver(f"{type(error).__name__}: {error}", queue)
 
 
-def _parent_lives() -> bool:
-    """False once the training process was killed: nobody would ever take another sample."""
+def _deliver(item: Sample | str, queue: Any) -> bool:
+    """Put a sample, or the words of an error, into the queue; False if nobody will ever take it."""
     parent = multiprocessing.parent_process()
-    return parent is None or parent.is_alive()
+    while parent is None or parent.is_alive():
+        with suppress(Full):
+            queue.put(item, timeout=POLL_S)
+            return True
+    queue.cancel_join_thread()  # else this process would wait at its end for its samples to be read
+    return False
 
 
 class SamplePool:
@@ -204,7 +212,7 @@ class SamplePool:
             if len(self._samples) < self._capacity:
                 self._samples.append(sample)
             else:
-                self._samples[self._taken % self._capacity] = sample
+                self._samples[(self._taken - 1) % self._capacity] = sample  # the oldest
         chosen = self._rng.choice(len(self._samples), self._batch_size, replace=len(self._samples) < self._batch_size)
         return collate([self._samples[i] for i in chosen])
 
@@ -213,7 +221,7 @@ class SamplePool:
         self._taken += 1
         while True:
             try:
-                sample = self._queues[turn].get(timeout=5)
+                sample = self._queues[turn].get(timeout=POLL_S)
             except Empty:
                 if not self._workers[turn].is_alive():
                     code = self._workers[turn].exitcode

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,23 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
-from torch import nn
+from torch import Tensor, nn
 
-from sasnet_live import __version__
 from sasnet_live.errors import InputError
-from sasnet_live.network.checkpoint import ModelCard, build_model, load_model, save_model
-from sasnet_live.network.config import PRESETS
+from sasnet_live.network.checkpoint import build_model, load_model, save_model
+from sasnet_live.network.config import PRESETS, CorrespondenceKind
+from sasnet_live.network.published import PublishedSASNet
+from sasnet_live.network.sasnet import SASNet
 
-from .data import SamplePool, SimulatedSource
+from .card import model_card
+from .data import Sample, SamplePool, SimulatedSource
+from .devices import Process, autocast_dtype, in_step, pick_device
 from .losses import losses
 from .recordings import MixedSource, recorded_validation
 from .settings import TrainingSettings
-from .state import load_state, save_state
+from .state import has_state, load_state, save_state
 from .validation import Score, merit, simulated_validation, validate
 
 BEST = "best.safetensors"
-WARM_UP = 0.02
+WARM_UP = 0.02  # part of the steps in which the learning rate rises
+LARGEST_GRADIENT = 1.0  # norm that gradients are clipped to
+MOST_SKIPPED = 50  # steps in a row without a finite gradient, after which a run is given up
 
 
 @dataclass(frozen=True)
@@ -69,42 +71,66 @@ def train(
     """Train a SAS-Net; returns the path of its best weights, ``folder / "best.safetensors"``.
 
     Started by `torchrun`, each process trains on its own samples on its own device, gradients are averaged, and the
-    first process validates and writes.
+    first process validates, writes and reports.
+
+    Parameters
+    ----------
+    settings
+        Of a new run; a resumed one goes on with those in its folder.
+    folder
+        Of the run: its settings, its state, and the best weights.
+    report
+        Called after every step, in the first process only.
 
     Raises
     ------
     InputError
-        If `folder` holds a run and `resume` is not asked for, or there is none to resume.
+        If `folder` holds a run and `resume` is not asked for, there is none to resume, or recordings, initial weights
+        or the device cannot be used. Nothing is written then.
+    RuntimeError
+        If training diverges.
     """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    settings = _open_folder(settings, folder, resume, rank)
-    place = _device(device)
+    process = Process.from_environment()
+    if resume:
+        settings = TrainingSettings.load(folder)
+    elif process.leads and TrainingSettings.are_in(folder):
+        raise InputError(f"{folder}: holds a training run; go on with --resume, or choose another folder")
+    place = pick_device(device, process)
+    precision = autocast_dtype(settings.precision, place)
     torch.manual_seed(settings.seed)
-    network = _network(settings).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = _network(settings, started=resume and has_state(folder)).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4)
-    record = load_state(folder, network, average, optimizer) if resume else None
-    record = record or {"step": 0, "elapsed_s": 0.0, "best": -math.inf, "history": []}
-
-    model: nn.Module = network
-    if world > 1:
-        torch.distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
-        model = nn.parallel.DistributedDataParallel(network)
-    precision = _precision(settings.precision, place)
     scaler = torch.amp.GradScaler(place.type, enabled=precision is torch.float16)
-    kind = PRESETS[settings.preset].correspondence
-    groups = recorded_validation(settings) if settings.recordings else simulated_validation(6, kind)
+    record: dict[str, Any] = {"step": 0, "elapsed_s": 0.0, "best": -math.inf, "history": []}
+    if resume:
+        record |= load_state(folder, network, average, optimizer) or {}
+        if record.get("scaler"):
+            scaler.load_state_dict(record["scaler"])
+
+    kind = network.config.correspondence
     # A resumed run draws other samples than the ones it has seen, the same whenever it is resumed at this step.
-    seed = settings.seed + 1000 * rank + 7919 * record["step"]
-    source = SimulatedSource(seed, settings.height, settings.width, kind)
+    seed = settings.seed + 1000 * process.rank + 7919 * record["step"]
+    simulated = SimulatedSource(seed, settings.height, settings.width, kind)
+    source = MixedSource(settings, simulated) if settings.recordings else simulated
+    groups: dict[str, list[Sample]] = {}
+    if process.leads:
+        groups = _validation_samples(settings, kind)
+        if not resume:
+            _begin(settings, folder)
+    conditions = {
+        "device": place.type,
+        "processes": str(process.world),
+        "computed_in": str(precision or torch.float32).removeprefix("torch."),
+        "torch": torch.__version__,
+    }
     began = time.perf_counter() - record["elapsed_s"]
     running: dict[str, float] = {}
-    with SamplePool(
-        MixedSource(settings, source) if settings.recordings else source,
-        batch_size=settings.batch_size,
-        seed=seed,
-        workers=settings.workers,
-    ) as pool:
+    skipped = 0
+    with (
+        in_step(network, process, place) as model,
+        SamplePool(source, batch_size=settings.batch_size, seed=seed, workers=settings.workers) as pool,
+    ):
         while record["step"] < settings.steps:
             step = record["step"]
             for group in optimizer.param_groups:
@@ -112,74 +138,73 @@ def train(
             batch = pool.next_batch().to(place)
             with torch.autocast(place.type, dtype=precision, enabled=precision is not None):
                 total, terms = losses(model, batch, settings.losses)
-            scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-            scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            scaler.step(optimizer)
-            scaler.update()
-            optimizer.zero_grad(set_to_none=True)
-            _average(average, network, min(settings.averaging, (1 + step) / (10 + step)))
+            if _descend(total, network, optimizer, scaler):
+                _average(average, network, min(settings.averaging, (1 + step) / (10 + step)))
+                for name, term in terms.items():
+                    running[name] = 0.98 * running.get(name, float(term)) + 0.02 * float(term)
+                skipped = 0
+            elif (skipped := skipped + 1) >= MOST_SKIPPED:
+                raise RuntimeError(f"no finite gradient in steps {step - skipped + 2} to {step + 1}; learn more slowly")
 
             record["step"] = step = step + 1
             record["elapsed_s"] = time.perf_counter() - began
-            for name, term in terms.items():
-                running[name] = 0.98 * running.get(name, float(term)) + 0.02 * float(term)
+            if not process.leads:
+                continue
             scores: tuple[Score, ...] = ()
             best = False
-            if rank == 0 and (step % settings.validate_every == 0 or step == settings.steps):
+            if step % settings.validate_every == 0 or step == settings.steps:
                 scores = tuple(validate(average, groups, place))
                 best = merit(scores) > record["best"]
                 record["history"].append({"step": step, "scores": [asdict(s) for s in scores], **running})
                 if best:
                     record["best"] = merit(scores)
-                    save_model(folder / BEST, average, _card(settings, source, scores, record))
-                save_state(folder, network, average, optimizer, record)
+                    save_model(folder / BEST, average, model_card(settings, network.config, scores, record, conditions))
+                save_state(folder, network, average, optimizer, record | {"scaler": scaler.state_dict()})
             report(Progress(step, settings.steps, dict(running), record["elapsed_s"], scores, best))
-    if world > 1:
-        torch.distributed.destroy_process_group()
     return folder / BEST
 
 
-def _open_folder(settings: TrainingSettings, folder: Path, resume: bool, rank: int) -> TrainingSettings:
-    if resume:
-        return TrainingSettings.load(folder)
-    if rank == 0:
-        if (folder / "settings.json").exists():
-            raise InputError(f"{folder}: holds a training run; go on with --resume, or choose another folder")
+def _begin(settings: TrainingSettings, folder: Path) -> None:
+    """Write the settings, once everything that they name has been opened: a mistyped name leaves no run behind."""
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         settings.save(folder)
-    return settings
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from error
 
 
-def _network(settings: TrainingSettings) -> nn.Module:
-    if settings.initial_weights:
-        network, _ = load_model(Path(settings.initial_weights))
-        return network.train()
-    return build_model(PRESETS[settings.preset])
+def _network(settings: TrainingSettings, *, started: bool) -> SASNet | PublishedSASNet:
+    if started or not settings.initial_weights:
+        return build_model(PRESETS[settings.preset])
+    network, card = load_model(Path(settings.initial_weights))
+    if card.config != PRESETS[settings.preset]:
+        fitting = [name for name, config in PRESETS.items() if config == card.config]
+        hint = f"give --preset {fitting[0]}" if fitting else "they are of another version of sasnet-live"
+        raise InputError(f"{settings.initial_weights}: are not weights of the preset {settings.preset!r}; {hint}")
+    return network.train()
 
 
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    return (
-        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
-    )
+def _validation_samples(settings: TrainingSettings, kind: CorrespondenceKind) -> dict[str, list[Sample]]:
+    if settings.recordings:
+        return recorded_validation(settings, kind)
+    return simulated_validation(settings.validation_frames, kind)
 
 
-def _precision(name: str, device: torch.device) -> torch.dtype | None:
-    """The dtype of autocast; None for float32."""
-    if name == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_computes_bfloat16()
-        return torch.bfloat16 if fast else None
-    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _cpu_computes_bfloat16() -> bool:
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+def _descend(total: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> bool:
+    """One step down the gradient; False if there is no finite one: such a step would spoil all weights."""
+    scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+    scaler.unscale_(optimizer)
+    # After averaging over processes: all of them come to the same norm, and take or skip the step together.
+    finite = bool(nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT).isfinite())
+    if finite or scaler.is_enabled():
+        scaler.step(optimizer)
+        scaler.update()
+    optimizer.zero_grad(set_to_none=True)
+    return finite
 
 
 def _rate(settings: TrainingSettings, step: int) -> float:
+    """Learning rate: rises over the first steps, then falls along a cosine to 1 % of its peak."""
     warm = max(1, round(WARM_UP * settings.steps))
     if step < warm:
         return settings.learning_rate * (step + 1) / warm
@@ -191,15 +216,3 @@ def _rate(settings: TrainingSettings, step: int) -> float:
 def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
     for kept, new in zip(average.parameters(), network.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
-
-
-def _card(settings: TrainingSettings, source: SimulatedSource, scores: tuple[Score, ...], record: Any) -> ModelCard:
-    return ModelCard(
-        name=settings.preset,
-        config=PRESETS[settings.preset],
-        training_data=source.fingerprint()
-        + (f" + {len(settings.recordings)} recordings" if settings.recordings else ""),
-        version=__version__,
-        scores={s.group: {k: round(v, 4) for k, v in asdict(s).items() if k != "group"} for s in scores},
-        training={"step": record["step"], "elapsed_s": round(record["elapsed_s"]), **json.loads(settings.to_json())},
-    )

@@ -1,20 +1,30 @@
-"""Samples from a user's own raw recordings: no truth, the forward pass stands in for it."""
+"""Samples from a user's own raw recordings: no truth, the forward pass stands in for it.
+
+Frames are counted through all recordings; every eighth, the first one included, is kept aside for validation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.network.config import PRESETS
+from sasnet_live.frame import Pixels
+from sasnet_live.metrics import SSIM_WINDOW_PX
+from sasnet_live.network.config import CorrespondenceKind
 from sasnet_live.sources.tiff import TiffStack
 
 from .data import Sample, SimulatedSource, make_sample
 from .settings import TrainingSettings
 
-KEPT_ASIDE = 8  # every eighth frame is for validation
+KEPT_ASIDE = 8
+FEWEST_LINES, SHORTEST_LINE_PX = 2 * SSIM_WINDOW_PX, 32  # of a raw frame: what can be registered and compared
+LEAST_DEVIATION = 0.01  # of a part of a frame, in deviations of the whole, below which it shows nothing
+PATIENCE = 500  # frames without a usable sample in a row
 
 
 @dataclass(frozen=True)
@@ -26,47 +36,59 @@ class MixedSource:
 
     def __call__(self, worker: int) -> Iterator[Sample]:
         rng = np.random.default_rng([self.simulated.seed, worker, 0x4EC])
-        simulated, recorded = self.simulated(worker), _recorded(self.settings, rng)
+        simulated = self.simulated(worker)
+        recorded = recorded_samples(self.settings, self.simulated.correspondence, rng)
         while True:
             yield next(simulated if rng.random() < self.settings.simulated_share else recorded)
 
 
-def recorded_validation(settings: TrainingSettings, most: int = 24) -> dict[str, list[Sample]]:
-    """Frames of the recordings that are not trained on."""
-    samples: list[Sample] = []
-    kind = PRESETS[settings.preset].correspondence
-    for path in settings.recordings:
-        with TiffStack(path) as stack:
-            for index in _indices(stack)[::KEPT_ASIDE]:
-                sample = make_sample(stack.read(index), settings.geometry, correspondence=kind)
-                if sample is not None:
-                    samples.append(sample)
-    if not samples:
-        raise InputError(f"{', '.join(settings.recordings)}: no frame can be registered; check the scan geometry")
-    picked = np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)
-    return {"recordings": [samples[i] for i in picked]}
+def recorded_validation(
+    settings: TrainingSettings, correspondence: CorrespondenceKind, most: int = 24
+) -> dict[str, list[Sample]]:
+    """At most so many of the frames that are not trained on, spread over the recordings.
+
+    Raises
+    ------
+    InputError
+        If a recording cannot be read, or there are too few or too small frames to train on.
+    """
+    with ExitStack() as files:
+        recordings = _Recordings([files.enter_context(TiffStack(path)) for path in settings.recordings])
+        recordings.check(settings)
+        kept = range(0, len(recordings), KEPT_ASIDE)
+        # As many as asked for, spread evenly, come first; the rest are for those of them that say nothing.
+        picked = np.linspace(0, len(kept) - 1, min(most, len(kept))).round().astype(int).tolist()
+        order = [*picked, *(k for k in range(len(kept)) if k not in set(picked))][:PATIENCE]
+        samples = (make_sample(recordings[kept[k]], settings.geometry, correspondence=correspondence) for k in order)
+        usable = list(islice((sample for sample in samples if sample is not None), most))
+    if not usable:
+        raise InputError(f"{_names(settings)}: no frame shows anything; check that these are raw scans")
+    return {"recordings": usable}
 
 
-def _recorded(settings: TrainingSettings, rng: np.random.Generator) -> Iterator[Sample]:
-    """Endless crops of the frames that are trained on."""
-    stacks = [TiffStack(path) for path in settings.recordings]
-    kind = PRESETS[settings.preset].correspondence
-    trained = [(stack, index) for stack in stacks for k, index in enumerate(_indices(stack)) if k % KEPT_ASIDE]
-    if not trained:
-        raise InputError(f"{', '.join(settings.recordings)}: too few frames to train on; expected 2 or more")
-    while True:
-        stack, index = trained[int(rng.integers(len(trained)))]
-        sample = make_sample(stack.read(index), settings.geometry, correspondence=kind)
-        if sample is not None:
-            yield _fitted(sample, settings.height // 2, settings.width, rng)
+def recorded_samples(
+    settings: TrainingSettings, correspondence: CorrespondenceKind, rng: np.random.Generator
+) -> Iterator[Sample]:
+    """Endless parts, of the size of the simulated samples, of the frames that are trained on."""
+    with ExitStack() as files:
+        recordings = _Recordings([files.enter_context(TiffStack(path)) for path in settings.recordings])
+        trained = [k for k in range(len(recordings)) if k % KEPT_ASIDE]
+        failures = 0
+        while failures < PATIENCE:
+            raw = recordings[trained[int(rng.integers(len(trained)))]]
+            whole = make_sample(raw, settings.geometry, correspondence=correspondence)
+            part = None if whole is None else random_part(whole, settings.height // 2, settings.width, rng)
+            # Background alone may be all zeros, and nothing can be learned from it.
+            if part is None or float(part.images[1].astype(np.float32).std()) < LEAST_DEVIATION:
+                failures += 1
+                continue
+            failures = 0
+            yield part
+    raise InputError(f"{_names(settings)}: {PATIENCE} frames in a row show nothing; check that these are raw scans")
 
 
-def _indices(stack: TiffStack) -> list[dict[str, int]]:
-    return list(stack.layout.indices(stack.layout.axes))
-
-
-def _fitted(sample: Sample, lines: int, width: int, rng: np.random.Generator) -> Sample:
-    """A random part of the sample's size asked for; a frame too small is continued by its mirror image."""
+def random_part(sample: Sample, lines: int, width: int, rng: np.random.Generator) -> Sample:
+    """A random part of this size; a frame that is too small is continued by its mirror image."""
     images = sample.images
     for axis, size in ((1, lines), (2, width)):
         while images.shape[axis] < size:
@@ -74,3 +96,35 @@ def _fitted(sample: Sample, lines: int, width: int, rng: np.random.Generator) ->
         start = int(rng.integers(images.shape[axis] - size + 1))
         images = np.take(images, np.arange(start, start + size), axis)
     return Sample(images)
+
+
+class _Recordings:
+    """The frames of several open recordings, one after another."""
+
+    def __init__(self, stacks: Sequence[TiffStack]) -> None:
+        self._stacks = stacks
+        self._frames = [(stack, index) for stack in stacks for index in stack.layout.indices(stack.layout.axes)]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, number: int) -> Pixels:
+        stack, index = self._frames[number]
+        return stack.read(index)
+
+    def check(self, settings: TrainingSettings) -> None:
+        if len(self) < 2:
+            raise InputError(f"{_names(settings)}: 1 frame came; expected 2 or more, one of them to validate on")
+        for stack in self._stacks:
+            shape = stack.layout.frame_shape
+            cropped = settings.geometry.frame_shape(shape)
+            lines, width = cropped if settings.geometry.line_axis == "rows" else cropped[::-1]
+            if lines < FEWEST_LINES or width < SHORTEST_LINE_PX:
+                raise InputError(
+                    f"{stack.path}: has {lines} lines of {width} px; expected at least {FEWEST_LINES} lines of "
+                    f"{SHORTEST_LINE_PX} px"
+                )
+
+
+def _names(settings: TrainingSettings) -> str:
+    return ", ".join(settings.recordings)

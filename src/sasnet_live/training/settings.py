@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from sasnet_live.network.config import PRESETS
 from sasnet_live.scan import ScanGeometry
 
 from .weights import LossWeights
+
+FILE = "settings.json"
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -30,7 +33,7 @@ class TrainingSettings:
     seed
         Of weights, samples and batches.
     height, width
-        Raw frames simulated for training, lines and px.
+        Raw frames simulated for training, lines (an even number) and px.
     workers
         Processes that make samples.
     precision
@@ -47,6 +50,8 @@ class TrainingSettings:
         Weights file to start from; empty: from scratch.
     validate_every
         Steps between validations and checkpoints.
+    validation_frames
+        Simulated frames a level that checkpoints are chosen by.
     """
 
     preset: str = "lite"
@@ -65,18 +70,24 @@ class TrainingSettings:
     geometry: ScanGeometry = field(default_factory=ScanGeometry)
     initial_weights: str = ""
     validate_every: int = 250
+    validation_frames: int = 6
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise InputError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.precision not in get_args(Precision):
             raise InputError(f"precision is {self.precision!r}; expected one of {', '.join(get_args(Precision))}")
-        for name in ("steps", "batch_size", "workers", "validate_every"):
+        for name in ("steps", "batch_size", "workers", "validate_every", "validation_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
-        if self.height < 32 or self.width < 64:
-            raise InputError(f"training frames of {self.height} x {self.width} came; expected at least 32 x 64")
-        if not self.learning_rate > 0:
+        if self.height < 32 or self.width < 64 or self.height % 2:
+            # An odd number of lines gives one pass a line more, now this one, now the other: samples of two sizes.
+            raise InputError(
+                f"training frames of {self.height} x {self.width} came; expected at least 32 x 64, an even height"
+            )
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; expected 0 or more")
+        if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number above 0")
         for name in ("averaging", "simulated_share"):
             if not 0 <= getattr(self, name) <= 1:
@@ -97,14 +108,33 @@ class TrainingSettings:
         except TypeError as error:
             raise InputError(f"the settings of this run are not those of this version: {error}") from error
 
+    @staticmethod
+    def are_in(folder: Path) -> bool:
+        """Whether a folder holds the settings of a run."""
+        return (folder / FILE).exists()
+
     def save(self, folder: Path) -> None:
-        """Write them into a run's folder."""
-        (folder / "settings.json").write_text(self.to_json(), encoding="utf-8")
+        """Write them into a run's folder; whole or not at all."""
+        partial = folder / (FILE + ".partial")
+        partial.write_text(self.to_json(), encoding="utf-8")
+        partial.replace(folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> TrainingSettings:
-        """Read them from a run's folder."""
-        path = folder / "settings.json"
+        """Read them from a run's folder.
+
+        Raises
+        ------
+        InputError
+            If there are none, or they are not settings of this version.
+        """
+        path = folder / FILE
         if not path.is_file():
-            raise InputError(f"{folder}: no settings.json, so no run to resume; start one without --resume")
-        return cls.from_mapping(json.loads(path.read_text(encoding="utf-8")))
+            raise InputError(f"{folder}: no {FILE}, so no run to resume; start one without --resume")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: is not JSON ({error}); delete the folder to begin again") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: holds no settings; delete the folder to begin again")
+        return cls.from_mapping(values)

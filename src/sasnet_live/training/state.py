@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from sasnet_live.errors import InputError
@@ -28,23 +28,31 @@ def save_state(
         for name, tensor in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(tensor).detach().cpu().contiguous()
     partial = folder / (FILE + ".partial")
-    save_file(tensors, partial, metadata={"record": json.dumps(record)})
+    partial.write_bytes(save(tensors, {"record": json.dumps(record)}))
     partial.replace(folder / FILE)
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a run in this folder came as far as its first checkpoint."""
+    return (folder / FILE).is_file()
 
 
 def load_state(folder: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
     """Restore what `save_state` wrote; returns the record, or None where a run was killed before its first."""
-    path = folder / FILE
-    if not path.is_file():
+    if not has_state(folder):
         return None
+    path = folder / FILE
     try:
         with safe_open(str(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             record = json.loads(file.metadata()["record"])
-    except (SafetensorError, OSError, KeyError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not the state of a training run; delete it to begin again") from error
     for prefix, module in (("network.", network), ("average.", average)):
-        module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+        try:
+            module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+        except RuntimeError as error:
+            raise InputError(f"{path}: is not of the network in settings.json; delete it to begin again") from error
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import math
+from dataclasses import asdict, dataclass
 
 from sasnet_live.errors import InputError
 
@@ -36,9 +37,16 @@ class LossWeights:
     cycle: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if not getattr(self, field.name) >= 0:
-                raise InputError(f"loss weight {field.name.rstrip('_')} is {getattr(self, field.name)}; expected >= 0")
+        for name, value in self.to_dict().items():
+            if not 0 <= value < math.inf:
+                raise InputError(f"loss weight {name} is {value}; expected 0 or more")
+        if not any(self.to_dict().values()):
+            raise InputError("all loss weights are 0; give at least one a weight")
+
+    @property
+    def reach_the_renderer(self) -> bool:
+        """False if nothing that is rendered counts, so that the renderer has no gradient."""
+        return any(weight for name, weight in self.to_dict().items() if name != "scene")
 
     def to_dict(self) -> dict[str, float]:
         """By name, without the underscore that Python needs for "self"."""
