@@ -17,6 +17,7 @@ from .lines import cosine_basis, line_prior
 
 LARGEST_STEP_PX = 2.0
 MARGIN_PX = 6
+SAMPLED_LINES = 4  # every fourth line tells how noise is correlated along lines
 BEND_PX = 2.0  # a priori deviation of the spline coefficients' second differences
 
 
@@ -112,6 +113,7 @@ def refine(
     """
     knots, (lines, width) = start.coefficients.shape[-1], target.shape[-2:]
     basis = spline_basis(width, knots, target.device)
+    basis_in_float = basis.to(target)
     cosines, _ = cosine_basis(lines, target.device)
     bend = torch.diff(torch.eye(knots, dtype=torch.float64, device=target.device), n=2, dim=0)
     bend = bend.T @ bend / BEND_PX**2
@@ -121,7 +123,7 @@ def refine(
     result = start
     noise = noise_shape = None
     for _ in range(steps):
-        displacement = ((coefficients @ basis.T)[:, None] + q[..., None]).to(target) / px_per_sample
+        displacement = ((coefficients @ basis.T).to(target)[:, None] + q.to(target)[..., None]) / px_per_sample
         moved = move_lines(backward, displacement, "cubic")
         residual = target - moved
         slope = 0.5 * (target_slope + _slope(moved, px_per_sample))
@@ -136,7 +138,7 @@ def refine(
             noise, noise_shape = _noise(pull, curvature)
         profile_curvature = basis.T @ (curvature.sum(1).double()[..., None] * basis)
         line_curvature = curvature.sum(2).double()
-        coupling = basis.T @ curvature.double().transpose(1, 2)  # (B, K, n)
+        coupling = (curvature @ basis_in_float).double().transpose(1, 2)  # (B, K, n)
         profile_pull, line_pull = (pull.sum(1).double() @ basis), pull.sum(2).double()
 
         known = noise[:, None, None] * bend
@@ -191,11 +193,13 @@ def _noise(pull: Tensor, curvature: Tensor, reach: int = 8) -> tuple[Tensor, Ten
     """
     pull = pull.detach()
     power = pull.square().sum((1, 2)).double() + 1e-20
-    along = power.clone()
+    some = pull[:, ::SAMPLED_LINES].contiguous()
+    own = some.square().sum((1, 2)).double() + 1e-20
+    factor = torch.ones_like(own)
     for lag in range(1, min(reach, pull.shape[2] - 1) + 1):
-        shared = (pull[..., lag:] * pull[..., :-lag]).sum((1, 2)).double()
-        along = along + 2 * (1 - lag / (reach + 1)) * shared
-    noise = along.clamp(0.5 * power, 20 * power) / (curvature.detach().sum((1, 2)).double() + 1e-20)
+        shared = (some[..., lag:] * some[..., :-lag]).sum((1, 2)).double()
+        factor = factor + 2 * (1 - lag / (reach + 1)) * shared / own
+    noise = factor.clamp(0.5, 20) * power / (curvature.detach().sum((1, 2)).double() + 1e-20)
     lines = pull.shape[1]
     k = torch.arange(lines, dtype=torch.float64, device=pull.device)
     shape = torch.ones(pull.shape[0], lines, dtype=torch.float64, device=pull.device)
