@@ -42,7 +42,7 @@ class Chart(QWidget):
         self._plots = pg.GraphicsLayoutWidget(self)
         self._plots.ci.layout.setContentsMargins(0, 0, 2, 0)
         self._plots.ci.layout.setSpacing(2)
-        self._plots.setMinimumHeight(190)
+        self._plots.setMinimumHeight(235)
         self._plots.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
         self._plots.setAccessibleName("Chart of similarity, shift and latency over time")
         self._plots.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -65,14 +65,17 @@ class Chart(QWidget):
                 style = Qt.PenStyle.DotLine if before else Qt.PenStyle.SolidLine
                 pen = pg.mkPen(colour, width=_BEFORE if before else _AFTER, style=style)
                 self._curves[column] = plot.plot(pen=pen, connect="finite")
-            legend = pg.LabelItem(_legend(curves), justify="left", size="8pt")
-            legend.setParentItem(plot.getViewBox())
-            legend.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(2, -4))
+            plot.setTitle(_legend(curves), size="8pt", justify="left")
+            plot.titleLabel.setMaximumHeight(15)
+            plot.layout.setRowFixedHeight(0, 15)
             self._items.append(plot)
         self._plots.ci.layout.setRowStretchFactor(0, 2)
         self._plots.ci.layout.setRowStretchFactor(1, 1)
         self._plots.ci.layout.setRowStretchFactor(2, 1)
-        self._items[0].setYRange(0, 1, padding=0.02)
+        self._items[0].setYRange(0, 1, padding=0.04)
+        self._items[0].getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")], []])
+        for plot in self._items:
+            plot.setXRange(-60, 0, padding=0.0)
 
         self.pause_button = _button("Pause", "Hold the chart still; figures go on being kept.", checkable=True)
         self.clear_button = _button("Clear", "Begin the chart anew.")
@@ -127,7 +130,7 @@ class Chart(QWidget):
         if len(table):
             self._items[0].setXRange(min(float(time[0]), -5.0), 0.0, padding=0.0)
             low = float(np.nanmin(table[:, 1:5])) if np.isfinite(table[:, 1:5]).any() else 0.0
-            self._items[0].setYRange(min(0.0, low) if low < 0 else 0.0, 1.0, padding=0.02)
+            self._items[0].setYRange(min(0.0, low) if low < 0 else 0.0, 1.0, padding=0.04)
 
     def save(self, path: Path) -> None:
         """CSV or PNG, by the ending of the name."""

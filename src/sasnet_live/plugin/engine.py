@@ -16,7 +16,7 @@ from sasnet_live.channels import ChannelRegistrar, FrameRegistrar
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration, RegistrationMetrics
 from sasnet_live.pipeline import LivePipeline
-from sasnet_live.pipeline_status import PipelineStatus, in_words
+from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
@@ -79,6 +79,7 @@ class LiveEngine:
         self._geometry = ScanGeometry()
         self._latest: deque[Result] = deque(maxlen=1)
         self._samples: deque[Sample] = deque(maxlen=KEPT_FOR_CHART)
+        self._problems: deque[str] = deque(maxlen=10)
         self._collected: deque[Pixels] = deque()
         self._collect = 0
         self._closing: threading.Thread | None = None
@@ -143,6 +144,12 @@ class LiveEngine:
                 samples.append(self._samples.popleft())
         return samples
 
+    def take_problem(self) -> str:
+        """What went wrong with an acquisition that did not end the registration, once; or empty."""
+        with suppress(IndexError):
+            return self._problems.popleft()
+        return ""
+
     def start(self, settings: LiveSettings, core: CMMCorePlus | None = None) -> None:
         """Begin to register.
 
@@ -174,6 +181,7 @@ class LiveEngine:
             self._process, [self.recorder], policy, prepare=self._prepare, geometry=self._geometry, name="sasnet-live"
         )
         self._pipeline.registered.connect(self._on_registered)
+        self._pipeline.stream_ended.connect(self._on_stream_ended)
         self._source = source
         try:
             self._pipeline.start(self._expected_stream(settings))
@@ -205,6 +213,7 @@ class LiveEngine:
                 _log.warning("while closing: %s", in_words(error))
             finally:
                 pipeline.registered.disconnect(self._on_registered)
+                pipeline.stream_ended.disconnect(self._on_stream_ended)
 
         self._closing = threading.Thread(target=close, name="sasnet-live-closing", daemon=True)
         self._closing.start()
@@ -323,6 +332,19 @@ class LiveEngine:
         self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
         if self._collect > len(self._collected) and frame.index.get("c", 0) == 0:
             self._collected.append(frame.data)
+
+    def _on_stream_ended(self, report: StreamReport) -> None:
+        """In the pipeline's thread: an acquisition or live session came to its end."""
+        name = report.stream.source or "the camera"
+        if report.reason == "errored":
+            self._problems.append(
+                f"{name} stopped by itself after {report.received} frames. Check the camera, then start it again; "
+                "registration is waiting."
+            )
+        elif report.missing:
+            self._problems.append(
+                f"{report.missing} frames of the acquisition never came from {name}. Check the camera's buffer."
+            )
 
     def _error_of_source(self) -> BaseException | None:
         return None if self._source is None else self._source.error

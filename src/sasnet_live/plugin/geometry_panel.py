@@ -54,7 +54,7 @@ class GeometryPanel(QWidget):
         row(layout, "Backward", self.mirrored)
         row(layout, "Slow axis", self.slow_axis)
         row(layout, "Offset", self.line_offset)
-        row(layout, "Crop l, r", self.crop_start, self.crop_end)
+        row(layout, "Crop ends", self.crop_start, self.crop_end)
         self._finding = QLabel()
         self._finding.setWordWrap(True)
         self._finding.setContentsMargins(18, 0, 0, 4)

@@ -127,7 +127,7 @@ KINDS: dict[str, LayerKind] = {
     ),
 }
 _GREEN = {
-    kind: LayerKind("forward", "", _forward, KINDS[kind].place, half=True, colormap="green", blending="additive")
+    kind: LayerKind("forward", "", _forward, KINDS[kind].place, half=True, colormap="green")
     for kind in ("pair before", "pair after")
 }
 

@@ -29,6 +29,7 @@ from .background import Background
 from .chart import Chart
 from .detection import as_settings, detect, in_words
 from .engine import LiveEngine, Result
+from .fine_tune_panel import FineTunePanel
 from .history import History
 from .layers import LiveLayers
 from .notify import advice, complain, tell, warn
@@ -125,11 +126,13 @@ class LiveWidget(QWidget):
         self.model = model_panel.ModelPanel()
         self.output = output_panel.OutputPanel()
         self.recording = recording_panel.RecordingPanel()
+        self.fine_tune = FineTunePanel(self.engine, lambda: self.settings)
         self.groups: dict[str, Group] = {
             "geometry": Group("Scan geometry", "How the lines of a frame were recorded.", self.scan),
             "model": Group("Model and device", "What registers, and where it runs.", self.model),
             "output": Group("Output and layers", "What comes out, and what of it is shown.", self.output),
             "recording": Group("Recording", "Where recordings go, and what is in them.", self.recording),
+            "fine_tune": Group("Fine-tune", "Adapt the weights to your own microscope.", self.fine_tune),
         }
 
         self.detect_button = QToolButton()
@@ -171,6 +174,8 @@ class LiveWidget(QWidget):
             group.toggled.connect(self._on_edited)
         self.source_panel.load_configuration.connect(self._load_configuration)
         self.source_panel.toggle_live.connect(self._toggle_live)
+        self.fine_tune.use_weights.connect(self.model.use)
+        self.fine_tune.wants_frames.connect(self.start)
         self.start_button.clicked.connect(self.toggle)
         self.detect_button.clicked.connect(self.detect)
         self.record_button.clicked.connect(self._toggle_recording)
@@ -193,6 +198,7 @@ class LiveWidget(QWidget):
         self.groups["geometry"].set_value(geometry_panel.summary(self.settings.geometry))
         self.groups["model"].set_value(model_panel.summary(self.settings, self.engine.describe()))
         self.groups["output"].set_value(output_panel.summary(self.settings))
+        self.groups["fine_tune"].set_value(self.fine_tune.summary())
         self.groups["recording"].set_value(recording_panel.summary(self.settings, recorder.recording, recorder.frames))
 
     # ----------------------------------------------------------------- actions
@@ -238,6 +244,7 @@ class LiveWidget(QWidget):
         if self._detection is not None:
             self._detection.wait(10)
         self._store.save(self.settings)
+        self.fine_tune.shut_down()
         self._ending()
 
     def detect(self) -> None:
@@ -382,7 +389,11 @@ class LiveWidget(QWidget):
                     self.engine.follow(self._core)
         if state == "failed":
             self._report_failure()
+        problem = self.engine.take_problem()
+        if problem and state == "running":
+            warn(problem)
         self._report_recording()
+        self.fine_tune.look()
         self._show_state(state)
         self._show_values()
         self.chart.refresh()
@@ -421,6 +432,7 @@ class LiveWidget(QWidget):
                 style.unpolish(self.start_button)
                 style.polish(self.start_button)
         text, trust = self._state_in_words(state)
+        self.source_panel.show_in_full(state == "failed")
         self.source_panel.show_status(text, colour_of(trust, self._palette.kind))
         self.detect_button.setEnabled(self._last_result is not None)
         self.source_panel.show_core(self._core if self.settings.source == "camera" else None)
@@ -462,7 +474,8 @@ class LiveWidget(QWidget):
     def _follow_theme(self, event: Any = None) -> None:
         self._palette = palette_of(self._viewer)
         self.setStyleSheet(style_sheet(self._palette))
-        self.chart.set_colours(self._palette.background, self._palette.text)
+        for plots in (self.chart, self.fine_tune):
+            plots.set_colours(self._palette.background, self._palette.text)
         self.readout.set_background(self._palette.kind)
 
     # --------------------------------------------------------------------- end

@@ -166,11 +166,11 @@ def weights_title(name: str) -> str:
 
 def summary(settings: LiveSettings, description: dict[str, str]) -> str:
     """Model and device in a few words: what runs, or what is chosen."""
-    model = description.get("model") or weights_title(settings.model)
-    if settings.model == "correspondence":
-        model = "correspondence"
+    model = description.get("model") or weights_title(settings.model).partition(" (")[0]
     device = description.get("device") or settings.device
-    words = {"auto": "automatic", "cpu": "CPU", "cuda": "GPU"}
+    if device == "auto":
+        return model
+    words = {"cpu": "CPU", "cuda": "GPU"}
     return f"{model}, {words.get(device, device.replace('cuda:', 'GPU '))}"
 
 

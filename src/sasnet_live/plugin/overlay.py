@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
+WIDTH_OF_CHARACTER = 0.9
+"""On average, in px for each point of font size."""
+
+
 class FiguresOverlay:
     """A text overlay of our own, so that what the user writes with napari's stays.
 
@@ -37,6 +41,9 @@ class FiguresOverlay:
     def update(self, figures: Figures, *, background: str = "dark") -> None:
         """Show figures, or nothing if there are none."""
         text, colour = overlay_text(figures), colour_of(figures.trust, background)
+        longest = max(map(len, text.split("\n")))
+        if longest * WIDTH_OF_CHARACTER * self._overlay.font_size > self._viewer.canvas.size[1]:
+            text = overlay_text(figures, lines=2)
         if (text, colour) == self._shown:
             return
         self._shown = (text, colour)

@@ -52,6 +52,7 @@ class Group(QFrame):
         self._button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._value = QElidingLabel(self)
+        self._value.setObjectName("group_value")
         self._value.setElideMode(Qt.TextElideMode.ElideRight)
         self._value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)

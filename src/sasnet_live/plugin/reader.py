@@ -44,11 +44,14 @@ def _read_tiff(path: str) -> list[LayerData]:
         "metadata": {"sasnet_live": summary(read_record(path), list(frame_figures(path)))},
     }
     lengths = ["micrometer" if layout.pixel_size_um else "pixel"] * 2
+    axes = [*layout.axes.lower(), "y", "x"]
     channel = layout.axes.find("C")
     if channel >= 0:
         meta["channel_axis"] = channel
         meta["name"] = [f"{meta['name']} {name}" for name in _channel_names(layout)]
         leading -= 1
+        axes.pop(channel)
+    meta["axis_labels"] = tuple(axes)
     meta["scale"] = (*[1.0] * leading, *size_um)
     meta["units"] = (*["pixel"] * leading, *lengths)
     return [(frames, meta, "image")]

@@ -40,6 +40,7 @@ def _recording(name: str, level: Literal["easy", "medium", "hard"], drift_px: fl
         "name": f"SASNet sample, {name}",
         "scale": (1.0, PIXEL_SIZE_UM, PIXEL_SIZE_UM),
         "units": ("pixel", "micrometer", "micrometer"),
+        "axis_labels": ("t", "y", "x"),
         "metadata": {
             "sasnet_live": {
                 "layer": "sample",

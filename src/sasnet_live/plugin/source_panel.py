@@ -95,6 +95,11 @@ class SourcePanel(QWidget):
             self.status.setToolTip(text)
         self.dot.set_colour(colour)
 
+    def show_in_full(self, in_full: bool) -> None:
+        """Let the status have several lines, as an error needs."""
+        self.status.setWordWrap(in_full)
+        self.status.setElideMode(Qt.TextElideMode.ElideNone if in_full else Qt.TextElideMode.ElideRight)
+
     def show_core(self, core: CMMCorePlus | None) -> None:
         """Offer what the core can do now."""
         has_camera = core is not None and bool(camera_label(core))

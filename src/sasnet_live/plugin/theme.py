@@ -53,5 +53,6 @@ def style_sheet(palette: Palette) -> str:
     QToolButton#group_header:focus, QPushButton#start:focus, QPushButton#record:focus, QToolButton:focus {{
         border: 1px solid {focus};
     }}
+    QLabel#group_value {{ padding: 0px; margin: 0px; }}
     QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: none; }}
     """

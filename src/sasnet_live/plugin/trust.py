@@ -71,19 +71,17 @@ def meaning(figures: Figures) -> str:
     return f"{text}: {figures.reason}" if figures.reason else text
 
 
-def overlay_text(figures: Figures) -> str:
-    """The line on the canvas."""
+def overlay_text(figures: Figures, *, lines: int = 1) -> str:
+    """The line on the canvas, or two where the canvas is narrow; why, where the frame is not trusted."""
     if figures.trust == "none":
         return ""
     metrics = figures.metrics
-    line = "   ".join(
-        [
-            f"NCC {change(metrics.ncc_before, metrics.ncc_after)}",
-            f"SSIM {change(metrics.ssim_before, metrics.ssim_after)}",
-            f"shift {metrics.displacement_px_mean:.1f} px",
-            *rates(figures),
-        ]
-    )
+    similarity = [
+        f"NCC {change(metrics.ncc_before, metrics.ncc_after)}",
+        f"SSIM {change(metrics.ssim_before, metrics.ssim_after)}",
+    ]
+    others = [f"shift {metrics.displacement_px_mean:.1f} px", *rates(figures)]
+    line = ("   " if lines == 1 else "\n").join(["   ".join(similarity), "   ".join(others)])
     return line if figures.trust == "accepted" else f"{line}\n{meaning(figures)}"
 
 

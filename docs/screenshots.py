@@ -1,0 +1,230 @@
+"""Pictures of the plugin's windows, for the documentation and to look at after every change.
+
+``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py [NAME ...]`` writes
+``docs/images/plugin-NAME.png``. Needs the gui extra and, for smaller files, Pillow.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+# Nobody's settings are read or changed.
+_SCRATCH = tempfile.mkdtemp()
+os.environ["NAPARI_CONFIG"] = str(Path(_SCRATCH) / "napari.yaml")
+os.environ["SASNET_LIVE_SETTINGS"] = _SCRATCH
+
+import napari  # noqa: E402
+from qtpy.QtCore import Qt  # noqa: E402
+from qtpy.QtWidgets import QApplication, QDockWidget  # noqa: E402
+
+from sasnet_live.plugin import engine, sample_data  # noqa: E402
+from sasnet_live.plugin.live_widget import LiveWidget  # noqa: E402
+from sasnet_live.plugin.reprocess_widget import ReprocessWidget  # noqa: E402
+from sasnet_live.plugin.settings import LiveSettings, SettingsStore  # noqa: E402
+
+SIZE = (1360, 860)
+PATIENCE_S = 40.0
+SETTINGS = LiveSettings(model="lite", record_folder="/data/scans")
+
+
+def wait(until: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    """Let the window work until something is so."""
+    end = time.monotonic() + patience_s
+    while not until() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def settle(seconds: float = 0.6) -> None:
+    """Let the window draw."""
+    wait(lambda: False, seconds)
+
+
+def window(theme: str = "dark") -> Any:
+    """A viewer of the size of the pictures."""
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.theme = theme
+    viewer.window._qt_window.resize(*SIZE)
+    settle()
+    return viewer
+
+
+def live(viewer: Any, settings: LiveSettings = SETTINGS, width: int = 360) -> LiveWidget:
+    """The live widget in its dock."""
+    store = SettingsStore(Path(tempfile.mkdtemp()) / "settings.json")
+    store.save(settings)
+    widget = LiveWidget(viewer, store=store)
+    dock = viewer.window.add_dock_widget(widget, name="SASNet Live", area="right")
+    set_width(viewer, dock, width)
+    return widget
+
+
+def set_width(viewer: Any, dock: QDockWidget, width: int) -> None:
+    """Make a dock so wide."""
+    settle()
+    viewer.window._qt_window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+    settle()
+
+
+def frames(widget: LiveWidget, count: int) -> None:
+    """Until so many more frames were registered, and the view fits them."""
+    target = len(widget.history) + count
+    wait(lambda: len(widget.history) >= target)
+    widget._viewer.reset_view()
+    settle()
+
+
+def idle() -> Any:
+    viewer = window()
+    return viewer, live(viewer)
+
+
+def running(theme: str = "dark") -> Any:
+    viewer = window(theme)
+    shown = ("raw", "registered", "pair before", "pair after", "displacement", "error")
+    widget = live(viewer, replace(SETTINGS, layers=shown, expanded=("output",)))
+    widget.start()
+    frames(widget, 30)
+    return viewer, widget
+
+
+def light() -> Any:
+    return running("light")
+
+
+def low_confidence() -> Any:
+    """Small, very noisy frames, each by itself; held at one that is doubtful."""
+    make = engine.simulated_core
+
+    def noisy(settings: LiveSettings) -> Any:
+        core = make(settings)
+        for name, value in (("Lines", 64), ("PixelsPerLine", 128), ("Noise", 10)):
+            core.setProperty("ORPAM", name, value)
+        core.setExposure(100)
+        return core
+
+    engine.simulated_core = noisy
+    try:
+        viewer = window()
+        widget = live(viewer, replace(SETTINGS, level="hard", temporal=False))
+        widget.start()
+        frames(widget, 3)
+        wait(lambda: widget._figures.trust == "doubtful", 30)
+        widget._timer.stop()
+        settle()
+    finally:
+        engine.simulated_core = make
+    return viewer, widget
+
+
+def passed_through() -> Any:
+    viewer = window()
+    widget = live(viewer)
+    widget.start()
+    frames(widget, 6)
+    widget.engine.own_core.setProperty("ORPAM", "Gain", 10)
+    wait(lambda: widget._figures.trust == "passed through")
+    settle(1.0)
+    return viewer, widget
+
+
+def error() -> Any:
+    viewer = window()
+    widget = live(viewer, replace(SETTINGS, model="/data/weights/missing.safetensors", expanded=("model",)))
+    widget.start()
+    wait(lambda: widget.engine.state == "failed")
+    settle(1.5)
+    return viewer, widget
+
+
+def narrow() -> Any:
+    viewer = window()
+    widget = live(viewer, replace(SETTINGS, expanded=("geometry", "recording")), width=320)
+    widget.start()
+    frames(widget, 20)
+    widget.detect()
+    wait(lambda: "Found" in widget.scan.finding)
+    settle()
+    return viewer, widget
+
+
+def fine_tune() -> Any:
+    from sasnet_live.plugin.fine_tune import FineTuneState
+    from sasnet_live.plugin.fine_tune_panel import _in_words
+
+    viewer = window()
+    widget = live(viewer, replace(SETTINGS, expanded=("fine_tune",)))
+    panel = widget.fine_tune
+    curve = ((0, 0.912), (40, 0.915), (80, 0.921), (120, 0.926), (160, 0.928), (200, 0.929))
+    state = FineTuneState("better", 0.912, curve, 200, 200, "best.safetensors")
+    panel._say(_in_words(state))
+    panel._draw(state)
+    panel.use_button.setVisible(True)
+    settle(1.0)
+    return viewer, widget
+
+
+def reprocess() -> Any:
+    viewer = window()
+    raw, meta, _ = sample_data.drifting()[0]
+    viewer.add_image(raw, **meta)
+    store = SettingsStore(Path(tempfile.mkdtemp()) / "settings.json")
+    store.save(SETTINGS)
+    widget = ReprocessWidget(viewer, store=store)
+    dock = viewer.window.add_dock_widget(widget, name="Reprocess", area="right")
+    set_width(viewer, dock, 340)
+    widget.start_button.click()
+    wait(lambda: widget._job is None or widget._job.done >= 5)
+    viewer.window._qt_window._activity_dialog.show()
+    settle(0.5)
+    return viewer, widget
+
+
+PICTURES: dict[str, Callable[[], Any]] = {
+    "idle": idle,
+    "running": running,
+    "low-confidence": low_confidence,
+    "passed-through": passed_through,
+    "error": error,
+    "narrow": narrow,
+    "fine-tune": fine_tune,
+    "reprocess": reprocess,
+    "light": light,
+}
+
+
+def save(viewer: Any, path: Path) -> None:
+    """The window as it is on the screen, dialogs included, in few colours."""
+    screen = QApplication.primaryScreen()
+    frame = viewer.window._qt_window
+    pixmap = screen.grabWindow(0, frame.x(), frame.y(), frame.width(), frame.height())
+    pixmap.save(str(path))
+    try:
+        from PIL import Image
+    except ImportError:
+        return
+    Image.open(path).convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def main(names: list[str]) -> None:
+    (HERE / "images").mkdir(exist_ok=True)
+    for name in names or list(PICTURES):
+        viewer, widget = PICTURES[name]()
+        path = HERE / "images" / f"plugin-{name}.png"
+        save(viewer, path)
+        print(f"{path.relative_to(HERE.parent)}  {path.stat().st_size / 1024:.0f} kB")
+        widget.shut_down()
+        viewer.close()
+        settle(0.3)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,157 @@
+"""The process that fine-tunes: trains for a stated time, prints a JSON object a line, ends when its starter does.
+
+``python -m sasnet_live.plugin.fine_tune_process JOB.json``; see `fine_tune.FineTuneJob`.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sasnet_live.training.loop import Progress
+
+TRIAL_STEPS = 4
+VALIDATIONS = 12
+LEARNING_RATE = 3e-4  # a tenth or so of that for training from scratch
+BETTER_BY = 0.002
+"""Gain in the mean of NCC and SSIM below which new weights are not worth a change."""
+
+
+class _TimeIsUp(Exception):
+    """Training has had its time."""
+
+
+def main(path: str) -> int:
+    """Run one job; the exit status."""
+    _end_with_starter()
+    with suppress(OSError):
+        os.nice(10)
+    try:
+        _run(json.loads(Path(path).read_text(encoding="utf-8")))
+    except KeyboardInterrupt:
+        _tell(event="cancelled")
+        return 130
+    except Exception as error:
+        _tell(event="error", message=f"{error}" or type(error).__name__, kind=type(error).__name__)
+        return 1
+    return 0
+
+
+def _run(job: dict[str, Any]) -> None:
+    import torch
+
+    from sasnet_live.network.checkpoint import find_weights, load_model, shipped_weights
+    from sasnet_live.scan import ScanGeometry
+    from sasnet_live.training.loop import train
+    from sasnet_live.training.recordings import recorded_validation
+    from sasnet_live.training.settings import TrainingSettings
+    from sasnet_live.training.validation import merit, validate
+
+    began = time.perf_counter()
+    folder = Path(job["folder"])
+    name = job["model"]
+    if name in ("default", "correspondence"):
+        shipped = shipped_weights()
+        name = "full" if torch.cuda.is_available() and "full" in shipped else "lite"
+    weights = find_weights(name)
+    network, card = load_model(weights)
+    geometry = ScanGeometry(**{**job["geometry"], "crop": tuple(job["geometry"]["crop"])})
+    settings = TrainingSettings(
+        preset=card.training.get("preset", card.name),
+        steps=TRIAL_STEPS,
+        batch_size=job["batch_size"],
+        learning_rate=LEARNING_RATE,
+        height=job["height"],
+        width=job["width"],
+        recordings=tuple(job["recordings"]),
+        geometry=geometry,
+        initial_weights=str(weights),
+        validate_every=TRIAL_STEPS,
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    groups = recorded_validation(settings, network.config.correspondence)
+    _tell(event="loaded", kept_aside=sum(len(samples) for samples in groups.values()), model=card.name)
+    before = validate(network.to(device), groups, device)
+    _tell(event="before", merit=merit(before), ncc=before[0].ncc_rendered, ssim=before[0].ssim_rendered)
+
+    clock = _Clock()
+    train(settings, folder / "trial", device=str(device), report=clock)
+    left_s = job["seconds"] - (time.perf_counter() - began) - clock.start_s
+    steps = max(TRIAL_STEPS, int((left_s - VALIDATIONS * clock.validation_s) / clock.step_s))
+    deadline = began + job["seconds"] + clock.validation_s
+    best: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        if progress.scores:
+            score = progress.scores[0]
+            if progress.best:
+                best.append(progress)
+            _tell(
+                event="score",
+                step=progress.step,
+                steps=progress.steps,
+                merit=merit(progress.scores),
+                ncc=score.ncc_rendered,
+                ssim=score.ssim_rendered,
+            )
+        else:
+            _tell(event="step", step=progress.step, steps=progress.steps)
+        if time.perf_counter() > deadline:
+            raise _TimeIsUp
+
+    full = replace(settings, steps=steps, validate_every=max(1, steps // VALIDATIONS))
+    _tell(event="plan", steps=steps)
+    with suppress(_TimeIsUp):
+        train(full, folder / "run", device=str(device), report=report)
+    result = folder / "run" / "best.safetensors"
+    after = merit(best[-1].scores) if best else float("-inf")
+    better = result.is_file() and after > merit(before) + BETTER_BY
+    _tell(event="done", weights=str(result) if better else "", before=merit(before), after=after, better=better)
+
+
+class _Clock:
+    """Times of a trial run: of a step, of a validation, and until the first step."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._at: list[float] = []
+        self.start_s = self.step_s = self.validation_s = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        self._at.append(time.perf_counter())
+        if progress.step == 1:
+            self.start_s = self._at[0] - self._began
+        elif progress.step == TRIAL_STEPS - 1:
+            # The first step compiles and warms up.
+            self.step_s = max(1e-3, (self._at[-1] - self._at[0]) / (TRIAL_STEPS - 2))
+        elif progress.step == TRIAL_STEPS:
+            self.validation_s = max(0.0, self._at[-1] - self._at[-2] - self.step_s)
+
+
+def _tell(**what: Any) -> None:
+    print(json.dumps(what), flush=True)  # noqa: T201 - the way to talk to whoever started this
+
+
+def _end_with_starter() -> None:
+    """End when standard input does, so that no training goes on without a window."""
+
+    def watch() -> None:
+        with suppress(OSError, ValueError):
+            while sys.stdin.readline():
+                pass
+        _thread.interrupt_main()
+
+    threading.Thread(target=watch, name="sasnet-live-watch-starter", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
