@@ -55,7 +55,7 @@ class InlinePool:
 
     samples: tuple[Sample, ...] = ()
 
-    def __init__(self, source: object, *, batch_size: int, seed: int, workers: int) -> None:
+    def __init__(self, source: object, *, batch_size: int, seed: int, **_: int) -> None:
         self._rng, self._batch_size = np.random.default_rng(seed), batch_size
 
     def __enter__(self) -> InlinePool:

@@ -30,6 +30,7 @@ from .validation import Score, merit, simulated_validation, validate
 
 BEST = "best.safetensors"
 WARM_UP = 0.02  # part of the steps in which the learning rate rises
+FIRST_BATCHES = 8  # as many samples as these hold are made before the first step
 LARGEST_GRADIENT = 1.0  # norm that gradients are clipped to
 MOST_SKIPPED = 50  # steps in a row without a finite gradient, after which a run is given up
 
@@ -129,7 +130,13 @@ def train(
     skipped = 0
     with (
         in_step(network, process, place) as model,
-        SamplePool(source, batch_size=settings.batch_size, seed=seed, workers=settings.workers) as pool,
+        SamplePool(
+            source,
+            batch_size=settings.batch_size,
+            seed=seed,
+            workers=settings.workers,
+            initial=FIRST_BATCHES * settings.batch_size,
+        ) as pool,
     ):
         while record["step"] < settings.steps:
             step = record["step"]
