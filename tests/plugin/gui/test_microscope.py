@@ -1,0 +1,195 @@
+"""The live widget beside a microscope that others use: napari-micromanager, scripts, cores that come and go."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import useq
+from qtpy.QtCore import QTimer
+
+from sasnet_live.plugin.live_widget import LiveWidget
+from sasnet_live.plugin.settings import LiveSettings, SettingsStore
+
+pytestmark = pytest.mark.gui
+PATIENCE_MS = 20_000
+
+
+@pytest.fixture
+def core(small_scanner: Callable[..., Any], settings: LiveSettings) -> Iterator[Any]:
+    """A core with the small scanner, owned by somebody else."""
+    core = small_scanner(settings)
+    yield core
+    if core.isSequenceRunning():
+        core.stopSequenceAcquisition()
+    core.unloadAllDevices()
+
+
+@pytest.fixture
+def manager(core: Any, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Stands in for napari-micromanager: it owns a core and can swap it."""
+    module = types.ModuleType("napari_micromanager.main_window")
+    module.core = core  # type: ignore[attr-defined]
+    module.get_core = lambda: module.core  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "napari_micromanager.main_window", module)
+    return module
+
+
+@pytest.fixture
+def widget(make_napari_viewer: Any, manager: Any, store: SettingsStore) -> Iterator[LiveWidget]:
+    store.save(replace(store.load(), source="camera"))
+    viewer = make_napari_viewer()
+    widget = LiveWidget(viewer, store=store)
+    viewer.window.add_dock_widget(widget, name="SASNet Live")
+    yield widget
+    widget.shut_down()
+
+
+def until(qtbot: Any, condition: Callable[[], bool]) -> None:
+    qtbot.waitUntil(condition, timeout=PATIENCE_MS)
+
+
+def more_frames(qtbot: Any, widget: LiveWidget, count: int = 3) -> None:
+    target = len(widget.history) + count
+    until(qtbot, lambda: len(widget.history) >= target)
+
+
+def test_the_core_of_napari_micromanager_is_used(qtbot: Any, widget: LiveWidget, core: Any) -> None:
+    until(qtbot, lambda: "ORPAM" in widget.source_panel.status.text())
+    assert "96 × 64" in widget.source_panel.status.text()
+    widget.start()
+    until(qtbot, lambda: "waiting for frames" in widget.source_panel.status.text())
+    core.startContinuousSequenceAcquisition(0)
+    more_frames(qtbot, widget)
+    until(qtbot, lambda: widget.source_panel.live.text() == "Stop live")
+    widget.source_panel.live.click()
+    until(qtbot, lambda: not core.isSequenceRunning())
+    widget.stop()
+    until(qtbot, lambda: widget.engine.state == "idle")
+    assert core.getCameraDevice() == "ORPAM"  # somebody else's: left as it was
+
+
+def test_an_acquisition_is_registered_frame_by_frame(
+    qtbot: Any, widget: LiveWidget, core: Any, store: SettingsStore
+) -> None:
+    widget.output.policy.choose("all")
+    widget.start()
+    until(qtbot, lambda: widget.engine.state == "running")
+    thread = core.run_mda(useq.MDASequence(time_plan={"interval": 0, "loops": 6}))
+    until(qtbot, lambda: len(widget.history) >= 6)
+    thread.join(10)
+    assert widget.engine.status().processed == 6
+    assert widget.engine.status().dropped == 0
+
+
+def test_a_core_that_is_swapped_is_followed(
+    qtbot: Any, widget: LiveWidget, core: Any, manager: Any, small_scanner: Any, settings: LiveSettings
+) -> None:
+    widget.start()
+    core.startContinuousSequenceAcquisition(0)
+    more_frames(qtbot, widget)
+    core.stopSequenceAcquisition()
+    other = small_scanner(settings)
+    manager.core = other
+    until(qtbot, lambda: widget._core is other)
+    qtbot.waitUntil(lambda: widget.engine.source.core is other, timeout=PATIENCE_MS)
+    other.startContinuousSequenceAcquisition(0)
+    more_frames(qtbot, widget)
+    widget.shut_down()
+    other.stopSequenceAcquisition()
+    other.unloadAllDevices()
+
+
+def test_a_preview_beside_it_keeps_its_rate(qtbot: Any, widget: LiveWidget, core: Any) -> None:
+    """A preview like napari-micromanager's: a timer that asks for the last image. Small frames draw quickly."""
+    layer = widget._viewer.add_image(np.zeros((64, 96), np.uint16), name="preview")
+    times: list[float] = []
+    timer = QTimer()
+
+    def show() -> None:
+        if core.getRemainingImageCount():
+            layer.data = core.getLastImage()
+            times.append(time.perf_counter())
+
+    timer.timeout.connect(show)
+    core.setExposure(40)
+    core.startContinuousSequenceAcquisition(0)
+    timer.start(40)
+
+    def rate() -> float:
+        times.clear()
+        qtbot.waitUntil(lambda: len(times) >= 40, timeout=PATIENCE_MS)
+        # The median of the intervals: a pause of the whole machine is not the widget's doing.
+        return 1 / float(np.median(np.diff(times)))
+
+    alone = rate()
+    widget.output.layers["raw"].setChecked(False)
+    widget.start()
+    more_frames(qtbot, widget)
+    together = rate()
+    timer.stop()
+    core.stopSequenceAcquisition()
+    assert len(widget.history) > 10
+    assert together >= 0.9 * alone, f"{alone:.1f} a second alone, {together:.1f} together"
+
+
+def test_a_camera_that_fails_is_told_and_can_be_started_again(
+    qtbot: Any, widget: LiveWidget, core: Any, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sasnet_live.simulation.camera import ORPAMCamera
+
+    widget.start()
+    core.startContinuousSequenceAcquisition(0)
+    more_frames(qtbot, widget)
+    snap = ORPAMCamera.snap
+    with monkeypatch.context() as broken:
+
+        def fail(*_: Any) -> Any:
+            raise RuntimeError("cable pulled")
+
+        broken.setattr(ORPAMCamera, "snap", fail)
+        until(qtbot, lambda: any("stopped by itself" in message for message in said))
+    assert ORPAMCamera.snap is snap
+    assert widget.engine.state == "running"
+    core.startContinuousSequenceAcquisition(0)
+    more_frames(qtbot, widget)
+
+
+def test_no_camera_says_what_to_do(qtbot: Any, widget: LiveWidget, core: Any, said: list[str]) -> None:
+    core.unloadAllDevices()
+    until(qtbot, lambda: "load a configuration" in widget.source_panel.status.text())
+    assert not widget.source_panel.live.isEnabled()
+    widget.source_panel.load_configuration.emit("/no/such.cfg")
+    assert any("cannot be loaded" in message for message in said)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), ValueError("odd"), MemoryError("no memory")])
+def test_a_registrar_that_fails_is_told_once_and_can_be_started_again(
+    qtbot: Any, widget: LiveWidget, core: Any, said: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from sasnet_live.registrar import Registrar
+
+    widget.start()
+    core.startContinuousSequenceAcquisition(0)
+    more_frames(qtbot, widget)
+    with monkeypatch.context() as broken:
+
+        def fail(*_: Any) -> Any:
+            raise error
+
+        broken.setattr(Registrar, "register", fail)
+        until(qtbot, lambda: widget.engine.state == "failed" and bool(said))
+        qtbot.wait(400)
+    assert len(said) == 1
+    assert "Choose the CPU" in said[0] if "CUDA" in str(error) else "Start" in said[0]
+    until(qtbot, lambda: widget.start_button.text() == "Clear error")
+    widget.start_button.click()
+    until(qtbot, lambda: widget.engine.state == "idle")
+    widget.start()
+    more_frames(qtbot, widget)
