@@ -23,7 +23,7 @@ os.environ["SASNET_LIVE_SETTINGS"] = _SCRATCH
 
 import napari  # noqa: E402
 from qtpy.QtCore import Qt  # noqa: E402
-from qtpy.QtWidgets import QApplication, QDockWidget  # noqa: E402
+from qtpy.QtWidgets import QApplication, QDockWidget, QScrollArea  # noqa: E402
 
 from sasnet_live.plugin import engine, sample_data  # noqa: E402
 from sasnet_live.plugin.live_widget import LiveWidget  # noqa: E402
@@ -157,18 +157,25 @@ def narrow() -> Any:
 
 
 def fine_tune() -> Any:
-    from sasnet_live.plugin.fine_tune import FineTuneState
-    from sasnet_live.plugin.fine_tune_panel import _in_words
+    """A short run on a small simulated recording."""
+    import numpy as np
 
+    from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
+    from sasnet_live.simulation import random_scanner, record
+
+    rng = np.random.default_rng(0)
+    scans = record(0, random_scanner(rng, "hard", 256), rng, 32, height=128, width=256)
+    folder = Path(tempfile.mkdtemp())
+    frames_file = save_frames([scan.raw for scan in scans], folder)
     viewer = window()
     widget = live(viewer, replace(SETTINGS, expanded=("fine_tune",)))
-    panel = widget.fine_tune
-    curve = ((0, 0.912), (40, 0.915), (80, 0.921), (120, 0.926), (160, 0.928), (200, 0.929))
-    state = FineTuneState("better", 0.912, curve, 200, 200, "best.safetensors")
-    panel._say(_in_words(state))
-    panel._draw(state)
-    panel.use_button.setVisible(True)
+    job = FineTuneJob([frames_file], SETTINGS, 0.8, folder=folder, batch_size=4, height=96, width=192)
+    widget.fine_tune._job = job
+    wait(lambda: not job.state.running, 100)
     settle(1.0)
+    scroll = widget.findChild(QScrollArea)
+    scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+    settle(0.5)
     return viewer, widget
 
 
