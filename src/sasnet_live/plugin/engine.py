@@ -35,6 +35,7 @@ KEPT_FOR_CHART = 4096
 """Results that wait for the chart while the GUI is busy."""
 CLOSING_S = 30.0
 """How long the frames of a recording may take to be written when its window is closed."""
+SIMULATED_BUFFER_MB = 48
 
 
 @dataclass(frozen=True)
@@ -380,4 +381,6 @@ def simulated_core(settings: LiveSettings) -> CMMCorePlus:
     core = UniMMCore()
     core.loadSystemConfiguration(str(config_path()))
     core.setProperty("ORPAM", "Level", settings.level)
+    # Nobody empties the buffer in live mode: by default it would fill a gigabyte.
+    core.setCircularBufferMemoryFootprint(SIMULATED_BUFFER_MB)
     return core

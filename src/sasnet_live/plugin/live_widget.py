@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from sasnet_live.correspondence.detect import DetectedGeometry
 
 RUNNING_MS, IDLE_MS = 33, 250
-SLOW_EVERY_S = 0.25  # chart, status line, state of the core
+SLOW_EVERY_S = 0.25  # status line, state of the core
+CHART_EVERY_S = 0.5
 
 _SHOWN_ONLY = frozenset({"layers", "arrangement", "overlay", "expanded", "previous_model"})
 _FOR_RECORDING = frozenset(field.name for field in fields(LiveSettings) if field.name.startswith("record_"))
@@ -87,7 +88,7 @@ class LiveWidget(QWidget):
         self._restart_wanted = False
         self._complained: BaseException | None = None
         self._file_errors = 0
-        self._slow_at = 0.0
+        self._slow_at = self._charted_at = 0.0
         self._pace = Pace(self._running_ms / 1e3)
         self._last_result: Result | None = None
         self._figures = Figures()
@@ -396,7 +397,10 @@ class LiveWidget(QWidget):
         self.fine_tune.look()
         self._show_state(state)
         self._show_values()
-        self.chart.refresh()
+        now = time.monotonic()
+        if now - self._charted_at >= CHART_EVERY_S:
+            self._charted_at = now
+            self.chart.refresh()
         if self.groups["model"].open:
             self.model.show_memory(model_panel.free_memory())
             self.model.show_devices(model_panel.cuda_devices())

@@ -219,7 +219,13 @@ class Dot(QLabel):
 
     def set_colour(self, colour: str) -> None:
         """As #rrggbb."""
-        self.setStyleSheet(f"color: {colour}; font-size: 14px;")
+        set_style(self, f"color: {colour}; font-size: 14px;")
+
+
+def set_style(widget: QWidget, style: str) -> None:
+    """Set a style sheet if it is another one: Qt takes milliseconds over it even if nothing changes."""
+    if widget.styleSheet() != style:
+        widget.setStyleSheet(style)
 
 
 def form() -> tuple[QWidget, QFormLayout]:

@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 from superqt import QElidingLabel
 
+from .parts import set_style
 from .trust import Figures, change, colour_of, meaning, rates
 
 
@@ -56,9 +57,9 @@ class Readout(QWidget):
             (self.ssim, metrics.ssim_before, metrics.ssim_after),
         ):
             label.setText(change(before, after))
-            label.setStyleSheet(f"font-size: 18px; font-weight: bold; color: {colour};")
+            set_style(label, f"font-size: 18px; font-weight: bold; color: {colour};")
         self.trust.setText(meaning(figures))
         self.trust.setToolTip(meaning(figures))
-        self.trust.setStyleSheet(f"color: {colour};")
+        set_style(self.trust, f"color: {colour};")
         shift = "\N{EN DASH}" if figures.trust == "none" else f"{metrics.displacement_px_mean:.1f}"
         self.rates.setText("   ".join([f"shift {shift} px", *rates(figures)]))

@@ -97,6 +97,8 @@ class SourcePanel(QWidget):
 
     def show_in_full(self, in_full: bool) -> None:
         """Let the status have several lines, as an error needs."""
+        if self.status.wordWrap() == in_full:
+            return
         self.status.setWordWrap(in_full)
         self.status.setElideMode(Qt.TextElideMode.ElideNone if in_full else Qt.TextElideMode.ElideRight)
 
