@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,21 @@ def real_pairs() -> list[Path]:
     if not files:
         pytest.skip(f"no real scans in {REAL_PAIRS.name}/ beside the project: they are not part of it")
     return files
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_without_qt() -> Iterator[None]:
+    """Cores made by tests without a window signal in their own threads, also after a test that left a QApplication.
+
+    pymmcore-plus chooses by whether there is one; with it, callbacks wait for an event loop that does not run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYMM_SIGNALS_BACKEND", "psygnal")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _signals_with_qt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of windows have the signals that users of a window have."""
+    if request.node.get_closest_marker("gui") is not None:
+        monkeypatch.setenv("PYMM_SIGNALS_BACKEND", "auto")
