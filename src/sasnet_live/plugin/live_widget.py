@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from sasnet_live.errors import InputError
+from sasnet_live.threads import share_cores
 
 from . import geometry_panel, model_panel, output_panel, recording_panel
 from .background import Background
@@ -73,6 +74,7 @@ class LiveWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, store: SettingsStore | None = None) -> None:
         super().__init__()
+        share_cores()
         self.setObjectName("sasnet_live")
         self._viewer: Any = napari_viewer
         self._store = store or SettingsStore.default()

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from sasnet_live.errors import InputError
+from sasnet_live.threads import share_cores
 
 from . import geometry_panel, model_panel
 from .notify import complain, tell, warn
@@ -50,6 +51,7 @@ class ReprocessWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, store: SettingsStore | None = None) -> None:
         super().__init__()
+        share_cores()
         self.setObjectName("sasnet_live_reprocess")
         self._viewer: Any = napari_viewer
         self._store = store or SettingsStore.default()
