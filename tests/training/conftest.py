@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
-from tiny_training import EXPLICIT, InlinePool
 
 from sasnet_live.network.config import PRESETS
 from sasnet_live.training import loop
 from sasnet_live.training.data import Batch, Sample, collate, simulated_samples
+from tiny_training import EXPLICIT, InlinePool
 
 
 @pytest.fixture(scope="session")
