@@ -95,6 +95,38 @@ def test_acquisitions_back_to_back_are_streams_of_their_own(
     assert [stream.expected for stream in collector.streams] == [3, 1, 5]
 
 
+def test_an_image_that_the_acquisition_leaves_in_the_buffer_is_delivered(
+    demo_core: Any, source: MicroManagerSource, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine asks whether images wait, is told no, asks whether the camera runs, is told no, and goes.
+
+    Between the two questions the last image came. Played by answering the first one too early.
+    """
+    remaining, running, pop = demo_core.getRemainingImageCount, demo_core.isSequenceRunning, demo_core.popNextImageAndMD
+    state = {"popped": 0, "lied": False}
+
+    def popped(*args: Any) -> Any:
+        state["popped"] += 1
+        return pop(*args)
+
+    def too_early() -> int:
+        if state["popped"] == 11 and not state["lied"]:
+            state["lied"] = True
+            wait_for(lambda: remaining() == 1 and not running())
+            return 0
+        return int(remaining())
+
+    monkeypatch.setattr(demo_core, "popNextImageAndMD", popped)
+    monkeypatch.setattr(demo_core, "getRemainingImageCount", too_early)
+    run(demo_core, timelapse(12))
+    assert state["lied"]
+    assert [frame.index["t"] for frame in collector.frames] == list(range(12))
+    assert collector.ends == [("completed", None, 12)]
+    assert all(frame.data.shape == (48, 64) for frame in collector.frames)
+    numbers = [int(frame.metadata["camera_metadata"]["ImageNumber"]) for frame in collector.frames]
+    assert numbers == list(range(12))
+
+
 def test_a_canceled_acquisition_says_so(demo_core: Any, source: MicroManagerSource, collector: Collector) -> None:
     demo_core.mda.engine.use_hardware_sequencing = False
     thread = demo_core.run_mda(useq.MDASequence(time_plan={"interval": 0.02, "loops": 1000}))
