@@ -57,7 +57,8 @@ class Registrar:
     Parameters
     ----------
     model
-        A name of `model_names` or the path of a weights file. "default" is "lite" on a CPU and "full" on a GPU.
+        A name of `model_names` or the path of a weights file. "default" is "lite" on a CPU; on a GPU "full" where its
+        weights ship, else "lite".
     geometry
         How lines are laid out in raw frames.
     device
