@@ -67,14 +67,15 @@ def test_the_table_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.usefixtures("quick")
 def test_options_reach_the_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--steps", 1, "--batch-size", 3, "--learning-rate", 1e-3, "--seed", 4, "--workers", 2, "--height", 64]
-    options += ["--width", 128, "--precision", "float32", "--averaging", 0.5, "--simulated-share", 0.25]
+    options += ["--width", 128, "--precision", "fp32", "--averaging", 0.5, "--simulated-share", 0.25]
     options += ["--validate-every", 7, "--validation-frames", 2, "--loss", "cycle=0.5", "--loss", "cross=0"]
     options += ["--line-axis", "columns", "--first", "backward", "--mirrored", "--line-offset", 3, "--crop", 1, 2]
-    options += ["--slow-axis", "stepped", "--preset", "lite"]
+    options += ["--slow-axis", "stepped", "--preset", "lite", "--channels", "2,4", "--scanner", "one"]
     assert run(capsys, "-o", tmp_path / "run", *options)[0] == 0
     settings = TrainingSettings.load(tmp_path / "run")
     assert (settings.steps, settings.batch_size, settings.learning_rate, settings.seed) == (1, 3, 1e-3, 4)
-    assert (settings.workers, settings.height, settings.width, settings.precision) == (2, 64, 128, "float32")
+    assert (settings.workers, settings.height, settings.width, settings.precision) == (2, 64, 128, "fp32")
+    assert (settings.channels, settings.scanner) == ((2, 4), "one")
     assert (settings.averaging, settings.simulated_share, settings.validate_every) == (0.5, 0.25, 7)
     assert (settings.losses.cycle, settings.losses.cross, settings.losses.similarity) == (0.5, 0.0, 0.5)
     geometry = settings.geometry
@@ -101,6 +102,8 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path, capsys: pytest.
         (("--seed", 0), "begun with another seed (3)"),
         (("--loss", "cycle=1"), "begun with another loss"),
         (("--crop", 1, 1), "begun with another crop"),
+        (("--scanner", "one"), "begun with another scanner"),
+        (("--channels", "4,8"), "begun with another channels"),
     ):
         status, _, err = run(capsys, "-o", out, "--resume", *option)
         assert status == 2
@@ -122,9 +125,11 @@ def test_what_is_refused(tmp_path: Path, recording: Path, capsys: pytest.Capture
         (("-o", held), "holds a training run; go on with --resume, or choose another folder"),
         (("-o", out, "--resume"), "no settings.json, so no run to resume; start one without --resume"),
         (("-o", out, "--preset", "litle"), "preset is 'litle'; expected one of lite, full, paper"),
+        (("-o", out, "--channels", "8;16"), "--channels 8;16 came; expected whole numbers with commas between"),
+        (("-o", out, "--channels", "8"), "must name the same, at least one, scale"),
         (("-o", out, "--height", 33), "an even height"),
         (("-o", out, "--learning-rate", -1), "learning_rate is -1.0; expected a number above 0"),
-        (("-o", out, "--precision", "float16", "--device", "cpu"), "float16 was asked for on cpu; it needs CUDA"),
+        (("-o", out, "--precision", "fp16", "--device", "cpu"), "fp16 was asked for on cpu; it needs CUDA"),
         (("-o", out, "--device", "banana"), "device is 'banana'; expected auto, cpu, cuda or cuda:N"),
         (("-o", out, "--loss", "beauty=1"), "--loss beauty=1 came; expected NAME=VALUE with a name of cross,"),
         (("-o", out, "--loss", "cross"), "--loss cross came; expected NAME=VALUE"),

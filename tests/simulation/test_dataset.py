@@ -1,4 +1,4 @@
-"""or-pam-sim-4k: random access, separate splits, a third at each level."""
+"""or-pam-sim-4k: random access, separate splits, a third at each level; or-pam-sim-one: one scanner."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
+from sasnet_live.metrics import ncc
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.simulation.dataset import DATA_VERSION, SimulatedPairs
+from sasnet_live.simulation.one_scanner import one_scanner, one_scanner_recording
 
 
 @pytest.fixture
@@ -67,6 +69,41 @@ def test_columns_as_lines(small: SimulatedPairs) -> None:
     geometry = ScanGeometry(line_axis="columns")
     turned = SimulatedPairs(height=96, width=48, geometry=geometry).load_pair("test", 2)
     np.testing.assert_array_equal(turned.raw.T, small.load_pair("test", 2).raw)
+
+
+class TestOneScanner:
+    pairs = SimulatedPairs("or-pam-sim-one", height=48, width=96)
+
+    def test_every_frame_shows_other_vessels(self) -> None:
+        truths = [self.pairs.load_pair(split, i).truth.ravel() for split in ("train", "test") for i in range(3)]
+        shared = np.corrcoef(truths) - np.eye(len(truths))
+        assert np.abs(shared).max() < 0.5
+        assert {self.pairs.level(i) for i in range(5)} == {"one-scanner"}
+        assert [self.pairs.size(split) for split in ("train", "validation", "test")] == [3456, 432, 432]
+
+    def test_lag_and_appearance_stay_and_drift_is_small(self) -> None:
+        frames = [self.pairs.load_pair("test", index) for index in range(12)]
+        means = np.array([frame.displacement_px.mean() for frame in frames])
+        lag = one_scanner(96).lag_px
+        assert np.ptp(means) < 0.25 * abs(lag)
+        assert np.ptp(means) > 0.02 * abs(lag)
+        several = SimulatedPairs(height=48, width=96)
+        assert np.ptp([several.load_pair("test", i).displacement_px.mean() for i in range(1, 36, 3)]) > abs(lag)
+
+    def test_the_recording_goes_on_from_frame_to_frame(self) -> None:
+        frames = list(one_scanner_recording(48, 96, frames=4))
+        same, other = (float(ncc(frames[0].truth, truth)) for truth in (frames[1].truth, frames[3].truth[::-1].copy()))
+        assert same > 0.9 > other
+        again = list(one_scanner_recording(48, 96, frames=2))
+        np.testing.assert_array_equal(again[1].raw, frames[1].raw)
+
+    def test_columns_as_lines(self) -> None:
+        geometry = ScanGeometry(line_axis="columns")
+        turned = SimulatedPairs("or-pam-sim-one", height=96, width=48, geometry=geometry)
+        np.testing.assert_array_equal(turned.load_pair("test", 2).raw.T, self.pairs.load_pair("test", 2).raw)
+        (frame,) = one_scanner_recording(96, 48, geometry, 1)
+        assert frame.raw.shape == (96, 48)
+        assert self.pairs.fingerprint() != turned.fingerprint()
 
 
 @pytest.mark.parametrize(("split", "index"), [("test", 432), ("train", -1), ("holdout", 0)])

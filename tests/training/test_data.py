@@ -108,6 +108,17 @@ def test_the_source_says_what_it_is() -> None:
     assert SimulatedSource(3, 32, 64).fingerprint() == "sasnet-live simulator v1, frames of 32 x 64, seed 3"
 
 
+def test_one_scanner_is_always_the_same_and_has_no_truth() -> None:
+    source = SimulatedSource(3, 64, 96, "implicit", "one")
+    ones = list(islice(source(0), 6))
+    for sample in ones:
+        np.testing.assert_array_equal(sample.images[4], sample.images[1])
+    np.testing.assert_array_equal(pixels(list(islice(source(0), 6))), pixels(ones))
+    assert not np.array_equal(next(source(1)).images, ones[0].images)
+    assert source.fingerprint().startswith("or-pam-sim-one/v1/64x96/")
+    assert source.fingerprint().endswith(", without truth, seed 3")
+
+
 # The pool of processes
 
 

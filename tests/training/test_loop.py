@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import socket
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tiny_training import EXPLICIT, IMPLICIT, InlinePool, train_in_step
 
 pytestmark = pytest.mark.usefixtures("quick")
 
-SHORT = TrainingSettings(steps=10, batch_size=4, validate_every=4, averaging=0.9, precision="float32")
+SHORT = TrainingSettings(steps=10, batch_size=4, validate_every=4, averaging=0.9, precision="fp32")
 ALONE = Process()
 
 
@@ -43,7 +43,7 @@ def test_training_renders_better_than_matching_the_gain_alone(tmp_path: Path, mo
     monkeypatch.setattr(InlinePool, "samples", made[12:])
     monkeypatch.setattr(loop, "simulated_validation", lambda frames, kind: {"unseen": made[:12]})
     settings = TrainingSettings(
-        steps=60, batch_size=8, learning_rate=1e-2, validate_every=60, averaging=0.9, precision="float32"
+        steps=60, batch_size=8, learning_rate=1e-2, validate_every=60, averaging=0.9, precision="fp32"
     )
     told: list[Progress] = []
     train(settings, tmp_path, device="cpu", report=told.append)
@@ -78,6 +78,20 @@ def test_the_card_says_how_to_train_the_weights_again(tmp_path: Path) -> None:
     for name, value in {"step": best.step, "device": "cpu", "processes": "1", "computed_in": "float32"}.items():
         assert card.training[name] == value
     assert card.training["torch"] == torch.__version__
+
+
+def test_one_scanner_and_other_widths(tmp_path: Path) -> None:
+    settings = replace(SHORT, scanner="one", channels=(2, 4), height=64, width=96, validation_frames=3)
+    told: list[Progress] = []
+    best = train(settings, tmp_path / "run", device="cpu", report=told.append)
+    network, card = load_model(best)
+    assert card.config == network.config == replace(EXPLICIT, channels=(2, 4))
+    assert card.training_data.startswith("or-pam-sim-one/v1/64x96/")
+    assert (card.training["scanner"], card.training["channels"]) == ("one", [2, 4])
+    assert list(card.scores) == ["one-scanner"]
+    assert TrainingSettings.load(best.parent) == settings
+    more = train(replace(settings, steps=1), tmp_path / "run", resume=True, device="cpu")
+    assert more == best  # goes on with what is in the folder, which is finished
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
@@ -181,7 +195,7 @@ def test_nothing_is_written_where_a_run_cannot_begin(tmp_path: Path) -> None:
 
 
 def test_a_run_that_diverges_says_so(tmp_path: Path) -> None:
-    settings = TrainingSettings(steps=200, batch_size=2, learning_rate=1e30, precision="float32")
+    settings = TrainingSettings(steps=200, batch_size=2, learning_rate=1e30, precision="fp32")
     with pytest.raises(RuntimeError, match=r"no finite gradient in steps .*; learn more slowly"):
         train(settings, tmp_path, device="cpu")
 
@@ -235,16 +249,16 @@ def test_weights_of_another_preset_are_refused(tmp_path: Path) -> None:
 
 def test_half_precision_with_scaling_is_for_cuda_alone() -> None:
     cpu = torch.device("cpu")
-    assert autocast_dtype("float32", cpu) is None
-    assert autocast_dtype("bfloat16", cpu) is torch.bfloat16
-    assert autocast_dtype("float16", torch.device("cuda", 0)) is torch.float16
+    assert autocast_dtype("fp32", cpu) is None
+    assert autocast_dtype("bf16", cpu) is torch.bfloat16
+    assert autocast_dtype("fp16", torch.device("cuda", 0)) is torch.float16
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
-    with pytest.raises(InputError, match="precision float16 was asked for on cpu; it needs CUDA"):
-        autocast_dtype("float16", cpu)
+    with pytest.raises(InputError, match="precision fp16 was asked for on cpu; it needs CUDA"):
+        autocast_dtype("fp16", cpu)
 
 
 def test_training_in_bfloat16(tmp_path: Path) -> None:
-    settings = TrainingSettings(steps=4, batch_size=2, precision="bfloat16")
+    settings = TrainingSettings(steps=4, batch_size=2, precision="bf16")
     card = read_card(train(settings, tmp_path, device="cpu"))
     assert card.training["computed_in"] == "bfloat16"
     assert math.isfinite(card.scores["easy"]["ncc_rendered"])

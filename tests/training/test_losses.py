@@ -108,6 +108,22 @@ def test_a_batch_of_nothing_but_empty_frames_has_no_gradient(batch: Batch) -> No
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
+@pytest.mark.parametrize("name", ["source", "target"])
+def test_self_reconstruction_is_of_both_passes(name: str, batch: Batch) -> None:
+    """A network whose residual is zero paints each pass as it is; a change of either pass alone is not painted."""
+
+    class Constant(nn.Module):
+        def forward(self, source: torch.Tensor, *_: torch.Tensor) -> object:
+            from types import SimpleNamespace
+
+            changed = source + 1.0 if source is getattr(batch, name) else source
+            return SimpleNamespace(rendered=changed)
+
+    _, terms = losses(Constant(), batch, only("self_"))
+    scale = batch.target.std((1, 2)).clamp_min(0.1)
+    assert float(terms["self"]) == pytest.approx(0.5 * float((1 / scale).mean()), rel=1e-4)
+
+
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_impossible_weights_are_refused(value: float) -> None:
     with pytest.raises(InputError, match=r"loss weight self is .*; expected 0 or more"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,12 @@ def train(
         ),
     ] = None,
     preset: Annotated[str, typer.Option(help="Architecture: lite, full, paper.")] = "lite",
+    channels: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...", help="Feature channels at each scale in place of the preset's.", show_default=False
+        ),
+    ] = "",
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 8000,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples a step, in each process.")] = 8,
     learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 2e-3,
@@ -35,7 +41,11 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
     height: Annotated[int, typer.Option(help="Lines of a raw training frame.")] = 192,
     width: Annotated[int, typer.Option(help="Px of a line of a training frame.")] = 320,
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    scanner: Annotated[
+        Literal["any", "one"],
+        typer.Option(help="Simulated samples of any scanner; or of one, without truth, as in the published protocol."),
+    ] = "any",
+    precision: options.Precision = "auto",
     averaging: Annotated[float, typer.Option(help="Decay of the average of the weights that is saved.")] = 0.998,
     loss: Annotated[
         list[str] | None,
@@ -69,14 +79,16 @@ def train(
 
     settings = TrainingSettings(
         preset=preset,
+        channels=_widths(channels),
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
         height=height,
         width=width,
+        scanner=scanner,
         workers=workers,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         averaging=averaging,
         losses=_loss_weights(loss or []),
         recordings=tuple(str(path.absolute()) for path in recordings or []),
@@ -93,6 +105,15 @@ def train(
         best = run(settings, out, resume=resume, device=device, report=display.show)
     if leads:
         typer.echo(f"Best weights: {best}")
+
+
+def _widths(channels: str) -> tuple[int, ...]:
+    from sasnet_live.errors import InputError
+
+    try:
+        return tuple(int(width) for width in channels.split(",")) if channels else ()
+    except ValueError as error:
+        raise InputError(f"--channels {channels} came; expected whole numbers with commas between") from error
 
 
 def _loss_weights(pairs: list[str]) -> LossWeights:

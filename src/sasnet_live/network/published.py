@@ -95,8 +95,10 @@ class PublishedSASNet(nn.Module):
             F.pad((image[:, None] - level[:, None]) / scale[:, None], pad, mode="replicate")
             for image in (source, reference)
         )
-        scene_source, scene_reference = self.scene_encoder(source_), self.scene_encoder(reference_)
-        code_source, code_reference = self.appearance_encoder(source_), self.appearance_encoder(reference_)
+        scene_source, code_source = self.scene_encoder(source_), self.appearance_encoder(source_)
+        scene_reference, code_reference = scene_source, code_source
+        if source is not reference:  # a pass that is rendered in its own appearance is encoded once
+            scene_reference, code_reference = self.scene_encoder(reference_), self.appearance_encoder(reference_)
         painted = self.renderer(scene_source, code_reference)[:, 0, :n, :width]
         return Rendering(
             painted * scale + level, scene_source, scene_reference, code_source[..., None], code_reference[..., None]

@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -15,12 +15,15 @@ from sasnet_live.scan import Pass, ScanGeometry, SlowAxis
 
 from .content import CONTENT_KINDS, content_scene
 from .levels import DIFFICULTY, LEVELS, Level, random_scanner
+from .one_scanner import one_scanner
 from .scanner import SimulatedFrame, scan
+from .settings import ScannerSettings
 from .vessels import Scene, vascular_scene
 
 Split = Literal["train", "validation", "test"]
 
-DATASET_NAMES = ("or-pam-sim-4k",)
+_LEVELS: dict[str, tuple[str, ...]] = {"or-pam-sim-4k": LEVELS, "or-pam-sim-one": ("one-scanner",)}
+DATASET_NAMES = tuple(_LEVELS)
 DATA_VERSION = 1  # raise it with every change that changes a pair: scores on different versions do not compare
 
 _SIZES: dict[str, int] = {"train": 3456, "validation": 432, "test": 432}
@@ -30,15 +33,14 @@ _SAMPLES_PER_PX = 2.0
 
 
 class SimulatedPairs:
-    """4,320 frames of vessels from as many scanners, a third of them at each level, made on demand.
-
-    Each scene is scanned at the three levels, by scanners of their own, so that levels are compared on the same
-    vessels. A pair depends on the data set, its split and its index alone.
+    """4,320 frames of vessels, made on demand: a pair depends on the data set, its split and its index alone.
 
     Parameters
     ----------
     name
-        "or-pam-sim-4k".
+        "or-pam-sim-4k": as many scanners as frames, a third of them at each level; each scene is scanned at the three
+        levels, by scanners of their own, so that levels are compared on the same vessels. "or-pam-sim-one": one scanner
+        and as many scenes as frames, as in the published protocol.
     height, width
         Of the raw frames. Vessels keep their size in px, so a smaller frame shows fewer of them; displacements
         shrink with the width.
@@ -60,6 +62,7 @@ class SimulatedPairs:
         if name not in DATASET_NAMES:
             raise InputError(f"data set {name!r} came; expected one of {', '.join(DATASET_NAMES)}")
         self.name = name
+        self.levels = _LEVELS[name]
         self.height = height
         self.width = width
         self.geometry = ScanGeometry() if geometry is None else geometry
@@ -72,9 +75,9 @@ class SimulatedPairs:
             raise InputError(f"split is {split!r}; expected one of {', '.join(_SIZES)}")
         return _SIZES[split]
 
-    def level(self, index: int) -> Level:
+    def level(self, index: int) -> str:
         """Level of the scanner of pair `index`, the same in all splits."""
-        return LEVELS[index % len(LEVELS)]
+        return self.levels[index % len(self.levels)]
 
     def load_pair(self, split: str, index: int) -> SimulatedFrame:
         """Pair `index` of a split; about 40 ms at 512 x 512, and 150 ms more where its scene is not yet grown.
@@ -87,11 +90,9 @@ class SimulatedPairs:
         if not 0 <= index < self.size(split):
             raise InputError(f"pair {index} of {split!r} was asked for; expected 0 to {self.size(split) - 1}")
         rng = np.random.default_rng([_SEED, _STREAMS[split], 1, index])
-        in_lines = self.geometry.line_axis == "rows"
-        settings = random_scanner(rng, self.level(index), self.width if in_lines else self.height)
         return scan(
-            self._scene(split, index // len(LEVELS)),
-            settings,
+            self._scene(split, index // len(self.levels)),
+            self._scanner(rng, index),
             rng,
             height=self.height,
             width=self.width,
@@ -99,20 +100,27 @@ class SimulatedPairs:
             time_s=float(rng.uniform(0, 600)),
         )
 
-    def pairs(self, split: str) -> Iterator[tuple[Level, SimulatedFrame]]:
+    def _scanner(self, rng: np.random.Generator, index: int) -> ScannerSettings:
+        line_px = self.width if self.geometry.line_axis == "rows" else self.height
+        if self.name == "or-pam-sim-one":
+            return one_scanner(line_px)
+        return random_scanner(rng, cast("Level", self.level(index)), line_px)
+
+    def pairs(self, split: str) -> Iterator[tuple[str, SimulatedFrame]]:
         """All pairs of a split in order, each with its level."""
         for index in range(self.size(split)):
             yield self.level(index), self.load_pair(split, index)
 
     def fingerprint(self) -> str:
         """What weights and scores say of the data they come from: two data sets agree where their prints do."""
+        scanners = {level: asdict(difficulty) for level, difficulty in DIFFICULTY.items()}
         definition = (
             self.name,
             DATA_VERSION,
             (self.height, self.width),
             asdict(self.geometry),
             (_SEED, sorted(_STREAMS.items()), sorted(_SIZES.items()), _SAMPLES_PER_PX),
-            {level: asdict(difficulty) for level, difficulty in DIFFICULTY.items()},
+            asdict(one_scanner()) if self.name == "or-pam-sim-one" else scanners,
         )
         digest = hashlib.sha256(repr(definition).encode()).hexdigest()[:16]
         return f"{self.name}/v{DATA_VERSION}/{self.height}x{self.width}/{digest}"

@@ -55,7 +55,8 @@ def model_card(
 def _training_data(settings: TrainingSettings) -> str:
     parts = []
     if not settings.recordings or settings.simulated_share:
-        parts.append(SimulatedSource(settings.seed, settings.height, settings.width).fingerprint())
+        source = SimulatedSource(settings.seed, settings.height, settings.width, scanner=settings.scanner)
+        parts.append(source.fingerprint())
     if settings.recordings:
         parts.append(f"{len(settings.recordings)} recordings")
     return " + ".join(parts)

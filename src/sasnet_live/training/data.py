@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Full
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,11 @@ from sasnet_live.network.config import CorrespondenceKind
 from sasnet_live.network.inputs import render_inputs
 from sasnet_live.network.sasnet import intensity_scale
 from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+
+from .settings import Scanner
+
+if TYPE_CHECKING:
+    from sasnet_live.simulation import SimulatedFrame
 
 POLL_S = 1.0  # how often a process looks whether its partner is still there
 IMAGES = ("source", "target", "earlier", "later", "truth")
@@ -105,18 +110,43 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def simulated_samples(
-    seed: int, worker: int, height: int, width: int, correspondence: CorrespondenceKind = "explicit"
+    seed: int,
+    worker: int,
+    height: int,
+    width: int,
+    correspondence: CorrespondenceKind = "explicit",
+    scanner: Scanner = "any",
 ) -> Iterator[Sample]:
-    """Endless samples from the simulator: any content through any scanner. The same for the same seed and worker."""
-    from sasnet_live.simulation.dataset import SceneBank, training_frame
+    """Endless samples from the simulator, the same for the same seed and worker.
 
+    Parameters
+    ----------
+    scanner
+        "any": any content through any scanner, with the truth. "one": the training split of or-pam-sim-one in random
+        order; as in the published protocol there is no truth, the forward pass stands in for it.
+    """
     rng = np.random.default_rng([seed, worker, 0x5A5])
-    bank = SceneBank(height, width)
-    while True:
-        frame = training_frame(rng, height, width, bank)
-        sample = make_sample(frame.raw, frame.geometry, frame.truth, correspondence=correspondence)
+    for frame in (_any_scanner if scanner == "any" else _one_scanner)(rng, height, width):
+        truth = frame.truth if scanner == "any" else None
+        sample = make_sample(frame.raw, frame.geometry, truth, correspondence=correspondence)
         if sample is not None:
             yield sample
+
+
+def _any_scanner(rng: np.random.Generator, height: int, width: int) -> Iterator[SimulatedFrame]:
+    from sasnet_live.simulation.dataset import SceneBank, training_frame
+
+    bank = SceneBank(height, width)
+    while True:
+        yield training_frame(rng, height, width, bank)
+
+
+def _one_scanner(rng: np.random.Generator, height: int, width: int) -> Iterator[SimulatedFrame]:
+    from sasnet_live.simulation.dataset import SimulatedPairs
+
+    pairs = SimulatedPairs("or-pam-sim-one", height=height, width=width)
+    while True:
+        yield pairs.load_pair("train", int(rng.integers(pairs.size("train"))))
 
 
 @dataclass(frozen=True)
@@ -127,14 +157,18 @@ class SimulatedSource:
     height: int = 192
     width: int = 320
     correspondence: CorrespondenceKind = "explicit"
+    scanner: Scanner = "any"
 
     def __call__(self, worker: int) -> Iterator[Sample]:
-        return simulated_samples(self.seed, worker, self.height, self.width, self.correspondence)
+        return simulated_samples(self.seed, worker, self.height, self.width, self.correspondence, self.scanner)
 
     def fingerprint(self) -> str:
         """What the weights say of their training data."""
-        from sasnet_live.simulation.dataset import DATA_VERSION
+        from sasnet_live.simulation.dataset import DATA_VERSION, SimulatedPairs
 
+        if self.scanner == "one":
+            pairs = SimulatedPairs("or-pam-sim-one", height=self.height, width=self.width)
+            return f"{pairs.fingerprint()}, without truth, seed {self.seed}"
         return f"sasnet-live simulator v{DATA_VERSION}, frames of {self.height} x {self.width}, seed {self.seed}"
 
 

@@ -80,14 +80,14 @@ def autocast_dtype(name: str, device: torch.device) -> torch.dtype | None:
     Raises
     ------
     InputError
-        For float16 anywhere but on CUDA, where gradients are scaled to survive its range.
+        For fp16 anywhere but on CUDA, where gradients are scaled to survive its range.
     """
     if name == "auto":
         fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_computes_bfloat16(device)
         return torch.bfloat16 if fast else None
-    if name == "float16" and device.type != "cuda":
-        raise InputError(f"precision float16 was asked for on {device.type}; it needs CUDA: use float32 or bfloat16")
-    return {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+    if name == "fp16" and device.type != "cuda":
+        raise InputError(f"precision fp16 was asked for on {device.type}; it needs CUDA: use fp32 or bf16")
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
 
 
 def _cpu_computes_bfloat16(device: torch.device) -> bool:

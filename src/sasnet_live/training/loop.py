@@ -26,7 +26,7 @@ from .losses import losses
 from .recordings import MixedSource, recorded_validation
 from .settings import TrainingSettings
 from .state import has_state, load_state, save_state
-from .validation import Score, merit, simulated_validation, validate
+from .validation import Score, merit, one_scanner_validation, simulated_validation, validate
 
 BEST = "best.safetensors"
 WARM_UP = 0.02  # part of the steps in which the learning rate rises
@@ -112,7 +112,7 @@ def train(
     kind = network.config.correspondence
     # A resumed run draws other samples than the ones it has seen, the same whenever it is resumed at this step.
     seed = settings.seed + 1000 * process.rank + 7919 * record["step"]
-    simulated = SimulatedSource(seed, settings.height, settings.width, kind)
+    simulated = SimulatedSource(seed, settings.height, settings.width, kind, settings.scanner)
     source = MixedSource(settings, simulated) if settings.recordings else simulated
     groups: dict[str, list[Sample]] = {}
     if process.leads:
@@ -182,9 +182,9 @@ def _begin(settings: TrainingSettings, folder: Path) -> None:
 
 def _network(settings: TrainingSettings, *, started: bool) -> SASNet | PublishedSASNet:
     if started or not settings.initial_weights:
-        return build_model(PRESETS[settings.preset])
+        return build_model(settings.config)
     network, card = load_model(Path(settings.initial_weights))
-    if card.config != PRESETS[settings.preset]:
+    if card.config != settings.config:
         fitting = [name for name, config in PRESETS.items() if config == card.config]
         hint = f"give --preset {fitting[0]}" if fitting else "they are of another version of sasnet-live"
         raise InputError(f"{settings.initial_weights}: are not weights of the preset {settings.preset!r}; {hint}")
@@ -194,6 +194,8 @@ def _network(settings: TrainingSettings, *, started: bool) -> SASNet | Published
 def _validation_samples(settings: TrainingSettings, kind: CorrespondenceKind) -> dict[str, list[Sample]]:
     if settings.recordings:
         return recorded_validation(settings, kind)
+    if settings.scanner == "one":
+        return one_scanner_validation(settings.validation_frames, kind, settings.height, settings.width)
     return simulated_validation(settings.validation_frames, kind)
 
 

@@ -42,8 +42,10 @@ def losses(network: nn.Module, batch: Batch, weights: LossWeights) -> tuple[Tens
     if weights.scene:
         terms["scene"] = (rendering.scene_source - rendering.scene_reference).abs().mean()
     if weights.self_:
-        own = network(batch.target, batch.target, batch.earlier, batch.later).rendered
-        terms["self_"] = ((own - batch.target).abs() / scale).mean()
+        passes = (batch.target, batch.source)
+        own = [network(images, images, batch.earlier, batch.later).rendered for images in passes]
+        errors = [(image - images).abs() / scale for image, images in zip(own, passes, strict=True)]
+        terms["self_"] = torch.stack(errors).mean()
     if weights.cycle:
         again = network(rendered, batch.target, batch.earlier, batch.later)
         scene = (again.scene_source - rendering.scene_source).abs().mean()

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sasnet_live.errors import InputError
-from sasnet_live.network.config import PRESETS
+from sasnet_live.network.config import PRESETS, SASNetConfig
 from sasnet_live.scan import ScanGeometry
 
 from .weights import LossWeights
 
 FILE = "settings.json"
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Scanner = Literal["any", "one"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,21 @@ class TrainingSettings:
     ----------
     preset
         Architecture: a name of `network.PRESETS`.
+    channels
+        Feature channels at each scale in place of the preset's; empty: the preset's own.
     steps, batch_size, learning_rate
         Of AdamW; the rate rises for the first 2 % of the steps and falls to 1 % of its peak along a cosine.
     seed
         Of weights, samples and batches.
     height, width
         Raw frames simulated for training, lines (an even number) and px.
+    scanner
+        Simulated samples come from "any" scanner, with truth; or, as in the published protocol, from "one" that is
+        always the same, without truth.
     workers
         Processes that make samples.
     precision
-        Of convolutions: "auto" is bfloat16 where the device computes it fast, else float32.
+        Of convolutions: "auto" is bf16 where the device computes it fast, else fp32.
     averaging
         Decay of the exponential average of the weights, which is what is validated and saved.
     recordings
@@ -55,12 +61,14 @@ class TrainingSettings:
     """
 
     preset: str = "lite"
+    channels: tuple[int, ...] = ()
     steps: int = 8000
     batch_size: int = 8
     learning_rate: float = 2e-3
     seed: int = 0
     height: int = 192
     width: int = 320
+    scanner: Scanner = "any"
     workers: int = 1
     precision: Precision = "auto"
     averaging: float = 0.998
@@ -77,6 +85,8 @@ class TrainingSettings:
             raise InputError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.precision not in get_args(Precision):
             raise InputError(f"precision is {self.precision!r}; expected one of {', '.join(get_args(Precision))}")
+        if self.scanner not in get_args(Scanner):
+            raise InputError(f"scanner is {self.scanner!r}; expected one of {', '.join(get_args(Scanner))}")
         for name in ("steps", "batch_size", "workers", "validate_every", "validation_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
@@ -93,6 +103,14 @@ class TrainingSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 to 1")
         object.__setattr__(self, "recordings", tuple(self.recordings))
+        object.__setattr__(self, "channels", tuple(self.channels))
+        _ = self.config  # refuses channels that do not fit
+
+    @property
+    def config(self) -> SASNetConfig:
+        """The architecture."""
+        preset = PRESETS[self.preset]
+        return replace(preset, channels=self.channels) if self.channels else preset
 
     def to_json(self) -> str:
         """For the run's folder and the weights' metadata."""

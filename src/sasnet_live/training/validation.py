@@ -41,6 +41,18 @@ def simulated_validation(
     return groups
 
 
+def one_scanner_validation(
+    frames: int, correspondence: CorrespondenceKind, height: int, width: int
+) -> dict[str, list[Sample]]:
+    """The first frames of the validation split of or-pam-sim-one, scored against the forward pass as published."""
+    from sasnet_live.simulation.dataset import SimulatedPairs
+
+    pairs = SimulatedPairs("or-pam-sim-one", height=height, width=width)
+    raws = (pairs.load_pair("validation", index) for index in range(frames))
+    samples = (make_sample(frame.raw, frame.geometry, correspondence=correspondence) for frame in raws)
+    return {pairs.level(0): [sample for sample in samples if sample is not None]}
+
+
 @torch.no_grad()
 def validate(network: nn.Module, groups: dict[str, list[Sample]], device: torch.device) -> list[Score]:
     """Score every group, one frame at a time, in float32."""

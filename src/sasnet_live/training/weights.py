@@ -20,11 +20,12 @@ class LossWeights:
     similarity
         The same by 1 - SSIM.
     alignment
-        Domain alignment: 1 - NCC of the rendered lines and the forward pass.
+        Domain alignment: 1 - NCC of the rendered lines and the forward pass. Without a truth, `cross` and `similarity`
+        compare the same two and so are domain alignment, too.
     scene
         Scene consistency: mean absolute difference of the two passes' scene features.
     self_
-        Self reconstruction: the forward pass rendered in its own appearance against itself.
+        Self reconstruction: each pass rendered in its own appearance against itself.
     cycle
         Cycle consistency: what was rendered has the scene of its source and the appearance of its reference.
     """
