@@ -7,9 +7,12 @@ import math
 import pytest
 import torch
 
+from sasnet_live.correspondence.bending import profile_prior
 from sasnet_live.correspondence.coarse import coarse_search
 from sasnet_live.correspondence.filters import blur, coherence_filter, filtered, locally_normalized
-from sasnet_live.correspondence.lines import cosine_basis, line_prior
+from sasnet_live.correspondence.interpolate import Lines
+from sasnet_live.correspondence.landscape import correlation_landscape
+from sasnet_live.correspondence.lines import cosine_basis, line_prior, smoothness
 from sasnet_live.correspondence.refine import fit_spline, spline_basis
 from sasnet_live.correspondence.tails import tail_displacement
 from sasnet_live.scan import move_lines
@@ -107,5 +110,59 @@ def test_tails_hidden_from_fine_structure_are_measured(weight: float, length_px:
     tail = 1 - weight + weight / (1 + 1j * frequency * length_px)
     spectrum = torch.fft.rfft(content)
     forward, backward = (torch.fft.irfft(spectrum * t, width) for t in (tail, tail.conj()))
-    missing = tail_displacement(forward, backward)
+    missing, _ = tail_displacement(forward, backward)
     assert float(missing) == pytest.approx(2 * weight * length_px, abs=0.12 + 0.1 * weight * length_px)
+
+
+@pytest.mark.parametrize("lines", [8, 33, 96])
+def test_a_stiffness_among_cosines_is_a_matrix_among_lines(lines: int) -> None:
+    powers = torch.rand(2, lines, dtype=torch.float64, generator=torch.Generator().manual_seed(lines))
+    basis, _ = cosine_basis(lines, CPU)
+    torch.testing.assert_close(smoothness(powers), basis.T @ torch.diag_embed(powers) @ basis)
+
+
+def test_lines_are_read_where_move_lines_reads_them() -> None:
+    lines = torch.randn(2, 5, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    displacement = 30 * (torch.rand(2, 5, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) - 0.5)
+    read = Lines.of(lines).at(torch.arange(40) - displacement)
+    torch.testing.assert_close(read, move_lines(lines, displacement, "cubic"))
+
+
+@pytest.mark.parametrize("shift", [-7, 0, 12])
+def test_the_landscape_peaks_at_the_displacement_and_does_not_wrap(shift: int) -> None:
+    target = texture(width=128)
+    displaced = move_lines(target, torch.full((1, 1, 1), -float(shift)), "linear")
+    shifts = torch.arange(-20, 21)
+    landscape = correlation_landscape(target, displaced, shifts)
+    assert int(shifts[landscape.argmax()]) == shift
+    assert float(landscape.max()) == pytest.approx(1, abs=0.1)
+    by_hand = float((target[..., 20:] * displaced[..., :-20]).sum())
+    energy = float((target.square().sum() * displaced.square().sum()).sqrt())
+    assert float(landscape[0, -1]) == pytest.approx(by_hand / energy * 128 / 108, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wave_px", "noise_px", "expected"),
+    [(0.0, 0.5, (0.0, 0.25)), (2.0, 0.1, (0.0, 0.12)), (2.0, 0.02, (0.0, 0.03))],
+)
+def test_the_prior_on_bending_is_learned(wave_px: float, noise_px: float, expected: tuple[float, float]) -> None:
+    """A straight profile seen in noise comes out straight; a bent one seen clearly comes out bent."""
+    rng = torch.Generator().manual_seed(3)
+    truth = 5 + wave_px * torch.sin(torch.linspace(0, 9, 14, dtype=torch.float64))[None]
+    seen = truth + noise_px * torch.randn(1, 14, dtype=torch.float64, generator=rng)
+    curvature = torch.eye(14, dtype=torch.float64)[None] / noise_px**2
+    pull = seen / noise_px**2
+    estimate = torch.linalg.solve(curvature + profile_prior(curvature, pull), pull)
+    low, high = expected
+    assert low <= float((estimate - truth).square().mean().sqrt()) <= high
+
+
+def test_what_a_frame_does_not_see_of_a_profile_goes_on_level() -> None:
+    """No information at one end of the line: the profile keeps the value it has where it was last seen."""
+    seen = torch.tensor([0.0] * 4 + [1.0] * 10, dtype=torch.float64)
+    curvature = torch.diag(1e3 * seen)[None] + 1e-6 * torch.eye(14, dtype=torch.float64)
+    # Seen values lean a little, as noise makes them.
+    values = 6 + 0.02 * torch.arange(14, dtype=torch.float64)
+    pull = (curvature[0] @ values)[None]
+    estimate = torch.linalg.solve(curvature + profile_prior(curvature, pull), pull)[0]
+    assert float((estimate[:4] - estimate[4]).abs().max()) < 0.15

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
+from .landscape import correlation_landscape
 from .refine import SeparableDisplacement
 
 SHARED = 0.2  # correlation of the filtered passes that chance does not reach
@@ -52,18 +53,12 @@ def evidence(target: Tensor, backward: Tensor, estimate: SeparableDisplacement, 
     reach_px
         Wrong displacements are taken from the found one up to this far either side.
     """
-    width = target.shape[-1]
-    moved = move_lines(backward, estimate.displacement_px(width), "linear")
-    spectrum = torch.fft.rfft(target, 2 * width).conj() * torch.fft.rfft(moved, 2 * width)
-    correlation = torch.fft.irfft(spectrum.sum(1), 2 * width)
+    moved = move_lines(backward, estimate.displacement_px(target.shape[-1]), "linear")
     shifts = torch.arange(-reach_px, reach_px + 1, device=target.device)
-    # Shifting by s leaves W - |s| px to compare.
-    energy = (target.square().sum((1, 2)) * moved.square().sum((1, 2))).sqrt()[:, None] + 1e-12
-    landscape = correlation[:, shifts % (2 * width)] / energy * (width / (width - shifts.abs()))
+    landscape = correlation_landscape(target, moved, shifts)
     peak = landscape[:, reach_px]
     # Px around the peak belong to it: as far as the target is like itself.
-    own = torch.fft.irfft(torch.fft.rfft(target, 2 * width).abs().square().sum(1), 2 * width)
-    own = own[:, : reach_px + 1] / own[:, :1]
+    own = correlation_landscape(target, target, shifts[reach_px:])
     lobe = (own < 0.2).float().argmax(1).clamp_min(2).masked_fill((own >= 0.2).all(1), reach_px // 2)
     wrong = shifts.abs()[None] > 2 * lobe[:, None].clamp_max(reach_px // 3)
     count = wrong.sum(1).clamp_min(1)

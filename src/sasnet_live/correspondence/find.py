@@ -17,13 +17,13 @@ from .refine import SeparableDisplacement, fit_spline, refine
 from .rival import preferred
 from .tails import tail_displacement
 
-KNOTS = 10
+KNOTS = 14
 SHORTEST_LINE_PX = 16
 # (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one.
 PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
 FINEST_STEPS = 2
 PYRAMID_ROBUST_SCALE = 0.8
-TAIL_TOLERANCE = 0.97  # part of the correlation that moving by the tails' share must leave
+TAIL_TOLERANCE = 0.97  # passes that become less alike by moving them by the tails' share differ by more than tails
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,8 @@ def find_displacement(
     estimate = refine(a, b, estimate, steps=FINEST_STEPS, prior=prior)
     estimate = preferred(target, backward, estimate, centre_px, reach)
     displacement = estimate.displacement_px(width)
-    tail = _checked_tail(target, backward, displacement)
+    tail, kept = tail_displacement(target, move_lines(backward, displacement, "cubic"))
+    tail = tail * (kept > TAIL_TOLERANCE)
     if tail_px is not None:
         tail = tail + tail_px[1] * (tail_px[0] - tail)
     return Correspondence(displacement + tail[:, None, None], estimate, tail, evidence(a, b, estimate, reach))
-
-
-def _checked_tail(target: Tensor, backward: Tensor, displacement: Tensor) -> Tensor:
-    """The tails' share, or 0 where it would make the passes clearly less alike: they differ by more than tails."""
-    moved = move_lines(backward, displacement, "cubic")
-    tail = tail_displacement(target, moved)
-    further = move_lines(moved, tail[:, None, None], "cubic")
-    plain, shifted = ((target * images).sum((1, 2)) / images.square().sum((1, 2)).sqrt() for images in (moved, further))
-    return tail * (shifted > TAIL_TOLERANCE * plain)

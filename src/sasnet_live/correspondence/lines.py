@@ -12,6 +12,7 @@ import math
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 JITTER_PX = (0.003, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -27,6 +28,19 @@ def cosine_basis(length: int, device: torch.device) -> tuple[Tensor, Tensor]:
         basis = torch.cos(math.pi * k[:, None] * (k[None] + 0.5) / length) * math.sqrt(2 / length)
         basis[0] /= math.sqrt(2)
         return basis.to(device), (4 * torch.sin(math.pi * k / (2 * length)) ** 2).to(device)
+
+
+def smoothness(powers: Tensor) -> Tensor:
+    """(B, n) one stiffness for each cosine frequency -> (B, n, n): ``C^T diag(powers) C``, C the cosine basis.
+
+    What is diagonal among cosines depends on i - j and on i + j + 1 alone among lines (mirror images at both ends), so
+    an inverse Fourier transform does for what would be a product of two matrices.
+    """
+    lines = powers.shape[-1]
+    of_distance = torch.fft.irfft(F.pad(powers, (0, 1)), 2 * lines)  # even, period 2 n
+    by_sum = of_distance.unfold(-1, lines, 1)[:, 1:]
+    by_difference = torch.cat([of_distance[:, 1:lines].flip(-1), of_distance[:, :lines]], -1).unfold(-1, lines, 1)
+    return by_difference.flip(1) + by_sum
 
 
 def line_prior(estimates: Tensor, variances: Tensor, noise_shape: Tensor) -> Tensor:

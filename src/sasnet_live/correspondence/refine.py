@@ -11,14 +11,13 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
-from sasnet_live.scan import move_lines
-
-from .lines import cosine_basis, line_prior
+from .bending import profile_prior, weakest_prior
+from .interpolate import Lines
+from .lines import line_prior, smoothness
 
 LARGEST_STEP_PX = 2.0
 MARGIN_PX = 6
 SAMPLED_LINES = 4  # every fourth line tells how noise is correlated along lines
-BEND_PX = 2.0  # a priori deviation of the spline coefficients' second differences
 
 
 @dataclass(frozen=True)
@@ -112,61 +111,73 @@ def refine(
         Residual, in deviations of the target, at which a px has half its weight.
     """
     knots, (lines, width) = start.coefficients.shape[-1], target.shape[-2:]
-    basis = spline_basis(width, knots, target.device)
-    basis_in_float = basis.to(target)
-    cosines, _ = cosine_basis(lines, target.device)
-    bend = torch.diff(torch.eye(knots, dtype=torch.float64, device=target.device), n=2, dim=0)
-    bend = bend.T @ bend / BEND_PX**2
-    coefficients, q = start.coefficients, start.lines_px
-    target_slope = _slope(target, px_per_sample)
+    margin = min(MARGIN_PX // px_per_sample, (width - 1) // 4)
+    compared = slice(margin, width - margin)
     x = torch.arange(width, device=target.device)
+    whole_basis = spline_basis(width, knots, target.device)
+    basis = whole_basis[compared]
+    basis_in_float = basis.to(target)
+    identity = torch.eye(knots, dtype=torch.float64, device=target.device)
+    bend = weakest_prior(knots, target.device)
+    target_rise = _rise(target, margin)
+    target, backward_lines = target[..., compared], Lines.of(backward)
+    coefficients, q = start.coefficients, start.lines_px
     result = start
     noise = noise_shape = None
     for _ in range(steps):
-        displacement = ((coefficients @ basis.T).to(target)[:, None] + q.to(target)[..., None]) / px_per_sample
-        moved = move_lines(backward, displacement, "cubic")
-        residual = target - moved
-        slope = 0.5 * (target_slope + _slope(moved, px_per_sample))
-        source = x - displacement
-        margin = min(MARGIN_PX // px_per_sample, (width - 1) // 4)
-        inside = (source > 0) & (source < width - 1) & (x >= margin) & (x < width - margin)
-        weight = inside / (1 + (residual / robust_scale).square())
+        position = x - (coefficients @ whole_basis.T) / px_per_sample  # (B, W), of lines not displaced themselves
+        shift = q / px_per_sample
+        moved = backward_lines.at(position.to(target)[:, None] - shift.to(target)[..., None])
+        residual = target - moved[..., compared]
+        slope = (target_rise + _rise(moved, margin)) * (0.25 / px_per_sample)
+        # Px that come from beyond an end of the line say nothing; a px counts where it does in all lines.
+        least, most = (position[:, compared] - part[:, None] for part in (shift.amax(1), shift.amin(1)))
+        inside = ((least > 0) & (most < width - 1)).to(target)
+        weight = inside[:, None] / (1 + (residual / robust_scale).square())
         weighted_slope = weight * slope
         curvature, pull = weighted_slope * slope, -weighted_slope * residual
 
         if noise is None or noise_shape is None:
-            noise, noise_shape = _noise(pull, curvature)
+            noise, noise_shape = _noise(pull, curvature, lines)
+        # B-splines sum to 1 at each px: what all of them together take of a line is the line's own sum.
+        coupling, line_pulls = ((of_px @ basis_in_float).double() for of_px in (curvature, pull))  # (B, n, K)
         profile_curvature = basis.T @ (curvature.sum(1).double()[..., None] * basis)
-        line_curvature = curvature.sum(2).double()
-        coupling = (curvature @ basis_in_float).double().transpose(1, 2)  # (B, K, n)
-        profile_pull, line_pull = (pull.sum(1).double() @ basis), pull.sum(2).double()
+        line_curvature, line_pull, profile_pull = coupling.sum(2), line_pulls.sum(2), line_pulls.sum(1)
 
-        known = noise[:, None, None] * bend
-        known_pull = -(known @ coefficients[..., None])[..., 0]
+        # What earlier frames say counts like what this frame says.
+        scale = noise[:, None, None]
+        before_curvature = before_pull = torch.zeros((), dtype=torch.float64, device=target.device)
         if prior is not None:
-            information = noise[:, None, None] * prior[1]
-            known = known + information
-            known_pull = known_pull + (information @ (prior[0] - coefficients)[..., None])[..., 0]
+            before_curvature = scale * prior[1]
+            before_pull = (before_curvature @ (prior[0] - coefficients)[..., None])[..., 0]
 
         floor = 1e-3 * line_curvature.mean(-1, keepdim=True) + 1e-12
-        profile_block = profile_curvature + known + 1e-9 * torch.eye(knots).to(known)
-        profile_step = torch.linalg.solve(profile_block, profile_pull + known_pull)
-        seen = q + (line_pull - (coupling.transpose(1, 2) @ profile_step[..., None])[..., 0]) / (line_curvature + floor)
-        variance = noise[:, None] / (line_curvature + floor)
+        line_curvature = line_curvature + floor
+        stiffness = scale * bend
+        profile_step = torch.linalg.solve(
+            profile_curvature + before_curvature + stiffness + 1e-9 * identity,
+            profile_pull + before_pull - (stiffness @ coefficients[..., None])[..., 0],
+        )
+        seen = q + (line_pull - (coupling @ profile_step[..., None])[..., 0]) / line_curvature
+        variance = noise[:, None] / line_curvature
         power = line_prior(seen, variance, noise_shape)
-        stiffness = noise[:, None] * noise_shape / power
-        line_precision = (cosines.T * stiffness[:, None]) @ cosines
+        line_precision = smoothness(noise[:, None] * noise_shape / power)
 
         # All unknowns at once: the lines are eliminated, the profile solved for, the lines put back in.
-        line_block = torch.diag_embed(line_curvature + floor) + line_precision
         line_right = line_pull - (line_precision @ q[..., None])[..., 0]
-        right = torch.cat([coupling.transpose(1, 2), line_right[..., None]], 2)
-        eliminated = torch.cholesky_solve(right, torch.linalg.cholesky(line_block))
-        own_curvature = profile_curvature - coupling @ eliminated[..., :-1]
-        reduced_pull = profile_pull + known_pull - (coupling @ eliminated[..., -1:])[..., 0]
+        right = torch.cat([coupling, line_right[..., None]], 2)
+        eliminated = torch.cholesky_solve(
+            right, torch.linalg.cholesky(line_precision + torch.diag_embed(line_curvature))
+        )
+        of_profile, of_lines = eliminated[..., :-1], eliminated[..., -1:]
+        own_curvature = profile_curvature - coupling.mT @ of_profile
+        own_pull = profile_pull - (coupling.mT @ of_lines)[..., 0]
         ridge = 1e-6 * profile_curvature.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-12
-        profile_step = torch.linalg.solve(own_curvature + known + ridge * torch.eye(knots).to(known), reduced_pull)
-        line_step = eliminated[..., -1] - (eliminated[..., :-1] @ profile_step[..., None])[..., 0]
+        told_curvature = own_curvature + before_curvature + ridge * identity
+        told_pull = own_pull + before_pull + (told_curvature @ coefficients[..., None])[..., 0]
+        bend = profile_prior((told_curvature / scale).detach(), (told_pull / noise[:, None]).detach())
+        profile_step = torch.linalg.solve(told_curvature + scale * bend, told_pull) - coefficients
+        line_step = (of_lines - of_profile @ profile_step[..., None])[..., 0]
         coefficients = coefficients + profile_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
         q = q + line_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
         mean = q.mean(1, keepdim=True)
@@ -181,11 +192,13 @@ def refine(
     return result
 
 
-def _slope(images: Tensor, px_per_sample: int) -> Tensor:
-    return torch.gradient(images, dim=-1)[0] / px_per_sample
+def _rise(images: Tensor, margin: int) -> Tensor:
+    """From the px before to the px after, but for `margin` px at both ends."""
+    width = images.shape[-1]
+    return images[..., margin + 1 : width - margin + 1] - images[..., margin - 1 : width - margin - 1]
 
 
-def _noise(pull: Tensor, curvature: Tensor, reach: int = 8) -> tuple[Tensor, Tensor]:
+def _noise(pull: Tensor, curvature: Tensor, lines: int, reach: int = 8) -> tuple[Tensor, Tensor]:
     """Variance of a summed pull per unit of curvature (B,), and how it spreads over line frequencies (B, n).
 
     Newey & West 1987: filtered noise is correlated along the line, and lines that share forward neighbours or were
@@ -200,7 +213,6 @@ def _noise(pull: Tensor, curvature: Tensor, reach: int = 8) -> tuple[Tensor, Ten
         shared = (some[..., lag:] * some[..., :-lag]).sum((1, 2)).double()
         factor = factor + 2 * (1 - lag / (reach + 1)) * shared / own
     noise = factor.clamp(0.5, 20) * power / (curvature.detach().sum((1, 2)).double() + 1e-20)
-    lines = pull.shape[1]
     k = torch.arange(lines, dtype=torch.float64, device=pull.device)
     shape = torch.ones(pull.shape[0], lines, dtype=torch.float64, device=pull.device)
     for lag in range(1, min(4, lines - 1) + 1):

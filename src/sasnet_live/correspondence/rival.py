@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
+from .landscape import correlation_landscape
 from .refine import SeparableDisplacement
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
 SMALLEST_SHIFT_PX = 1.0
+REDUCTION = 2  # px: the whole picture is compared on lines reduced by this factor
 
 
 @torch.no_grad()
@@ -30,33 +33,41 @@ def preferred(
     target, backward
         (B, n, W) locally normalized passes, all frequencies.
     """
-    width = target.shape[-1]
-    moved = move_lines(backward, estimate.displacement_px(width), "linear")
-    shift, better = _best_shift(target, moved, 0, reach_px)
-    rigid, rigid_score = _best_shift(target, backward, centre_px, reach_px)
-    own = _correlation(target, moved)
-    change = (better > own + CLEARLY_BETTER) & (shift.abs() > SMALLEST_SHIFT_PX)
-    to_rigid = change & (rigid_score > better)
-    if not bool(change.any()):
+    displacement = estimate.displacement_px(target.shape[-1])
+    shift, gain, _ = _rival(*_reduced(target, backward, displacement), reach_px // REDUCTION)
+    if not bool(((gain > CLEARLY_BETTER / 2) & (shift.abs() > SMALLEST_SHIFT_PX / REDUCTION / 2)).any()):
         return estimate
+    shift, gain, score = _rival(target, backward, displacement, reach_px)
+    change = (gain > CLEARLY_BETTER) & (shift.abs() > SMALLEST_SHIFT_PX)
+    rigid, rigid_score = _best_shift(target, backward, centre_px, reach_px)
+    to_rigid = change & (rigid_score > score)
     coefficients = estimate.coefficients + (change * shift).double()[:, None]
     coefficients = torch.where(to_rigid[:, None], rigid.double()[:, None], coefficients)
     lines = torch.where(to_rigid[:, None], 0.0, estimate.lines_px)
     return replace(estimate, coefficients=coefficients, lines_px=lines)
 
 
+def _reduced(target: Tensor, backward: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All three on lines of fewer px, for a first look."""
+    target, backward = (F.avg_pool1d(images, REDUCTION) for images in (target, backward))
+    return target, backward, F.avg_pool1d(displacement, REDUCTION) / REDUCTION
+
+
+def _rival(target: Tensor, backward: Tensor, displacement: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(B,) each: the further shift that fits best, in samples, what correlation gains by it, and that correlation."""
+    moved = move_lines(backward, displacement, "linear")
+    shift, score = _best_shift(target, moved, 0, max(2, reach))
+    return shift, score - _correlation(target, moved), score
+
+
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum((1, 2)) / ((a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt() + 1e-12)
 
 
-def _best_shift(target: Tensor, images: Tensor, centre_px: int, reach_px: int) -> tuple[Tensor, Tensor]:
-    """(B,) displacement in px, to a fraction of one, of the highest correlation summed over lines, and that (B,)."""
-    width = target.shape[-1]
-    spectrum = torch.fft.rfft(target, 2 * width) * torch.fft.rfft(images, 2 * width).conj()
-    shifts = torch.arange(centre_px - reach_px, centre_px + reach_px + 1, device=target.device)
-    score = torch.fft.irfft(spectrum.sum(1), 2 * width)[:, shifts % (2 * width)]
-    energy = (target.square().sum((1, 2)) * images.square().sum((1, 2))).sqrt()[:, None] + 1e-12
-    score = score / energy * (width / (width - shifts.abs()))
+def _best_shift(target: Tensor, images: Tensor, centre: int, reach: int) -> tuple[Tensor, Tensor]:
+    """(B,) displacement of the highest correlation over lines, to a fraction of a sample, and that correlation (B,)."""
+    shifts = torch.arange(centre - reach, centre + reach + 1, device=target.device)
+    score = correlation_landscape(target, images, shifts)
     best = score[:, 1:-1].argmax(1) + 1
     left, peak, right = (score.gather(1, (best + k)[:, None])[:, 0] for k in (-1, 0, 1))
     fraction = 0.5 * (left - right) / (left - 2 * peak + right - 1e-9)

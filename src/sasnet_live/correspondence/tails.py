@@ -25,7 +25,7 @@ SPECTRAL_BINS = 5
 
 
 @torch.no_grad()
-def tail_displacement(target: Tensor, moved: Tensor) -> Tensor:
+def tail_displacement(target: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
     """What is missing of the displacement after fine structure is aligned.
 
     Cross-spectra along the line are summed over lines; lengths and weights of the tail are tried on a grid, each with
@@ -39,7 +39,8 @@ def tail_displacement(target: Tensor, moved: Tensor) -> Tensor:
 
     Returns
     -------
-    (B,) px, to be added to the displacement.
+    tail, kept
+        (B,) px, to be added to the displacement, and (B,) the part of the passes' correlation that moving by it leaves.
     """
     lines, width = target.shape[-2:]
     taper = torch.hann_window(width, dtype=target.dtype, device=target.device)
@@ -72,4 +73,7 @@ def tail_displacement(target: Tensor, moved: Tensor) -> Tensor:
     cost = misfit + (centroid / USUAL_CENTROID_PX).square()
     cost = cost.masked_fill(centroid > LARGEST_CENTROID_PX, torch.inf)
     likelihood = torch.softmax(-0.5 * cost, -1)
-    return (likelihood * (shift + centroid)).sum(-1)
+    tail = (likelihood * (shift + centroid)).sum(-1)
+    turn = tail[:, None] * frequency
+    further = (shared.real * turn.cos() - shared.imag * turn.sin()).sum(-1)
+    return tail, further / shared.real.sum(-1).clamp_min(1e-20)
