@@ -52,6 +52,23 @@ def test_evaluate_writes_table_csv_and_report(
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_evaluate_a_recording(capsys: pytest.CaptureFixture[str], no_registrar: None) -> None:
+    arguments = (
+        "or-pam-sim-one",
+        "--size",
+        "48x96",
+        "--levels",
+        "recording",
+        "--limit",
+        "3",
+        "--methods",
+        "none,rigid",
+    )
+    status, out, _ = _run(capsys, "evaluate", *arguments)
+    assert status == 0
+    assert "temporal NCC" in out
+
+
 def test_evaluate_raw_frames_with_a_geometry(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, no_registrar: None
 ) -> None:

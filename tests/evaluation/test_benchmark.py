@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sasnet_live.evaluation.adapters import Entry
 from sasnet_live.evaluation.benchmark import Benchmark, run_benchmark, score_method, summarize, textured
 from sasnet_live.evaluation.case import Case, ControlPoints
 from sasnet_live.evaluation.datasets import Dataset
+from sasnet_live.evaluation.implicit import ImplicitModel
 from sasnet_live.evaluation.methods import (
     NoRegistration,
     OurModel,
@@ -28,7 +30,9 @@ from sasnet_live.evaluation.methods import (
 from sasnet_live.evaluation.report import write_report
 from sasnet_live.evaluation.tables import markdown, text_rows, write_scores
 from sasnet_live.metrics import ncc, psnr, ssim
+from sasnet_live.network.checkpoint import ModelCard, build_model, save_model
 from sasnet_live.scan import ScanGeometry
+from tiny_training import EXPLICIT, IMPLICIT
 
 STEPPED = ScanGeometry(slow_axis="stepped")
 
@@ -108,6 +112,12 @@ class TestScore:
         assert not found[:, :20].any()
         assert not found[:, 44:].any()
 
+    def test_the_forward_pass_is_compared_with_too(self) -> None:
+        case = _case(truth=np.random.default_rng(5).random((16, 24)).astype(np.float32))
+        score, _ = score_method("d", case, "m", Constant(0.0))
+        assert score.reference_ncc == pytest.approx(1)
+        assert score.ncc < 0.9
+
     @pytest.mark.parametrize(("method", "expected"), [(Constant(-3.0), 5.0), (Constant(-3.0, 4.0), 9.0)])
     def test_control_points(self, method: Constant, expected: float) -> None:
         """Each reference point (x, y) has moved to (x + 3, y + 5): without the slow axis 5 px remain, or 5 + 4."""
@@ -185,6 +195,28 @@ class TestSummary:
         assert set(found.examples[0].results) == {"none", "good"}
 
 
+class TestRecordings:
+    @staticmethod
+    def run(places: list[tuple[str, int]]) -> Benchmark:
+        cases = [replace(_case(i), recording=name, number=number) for i, (name, number) in enumerate(places)]
+        return run_benchmark(_dataset(cases), {"none": NoRegistration(), "good": Constant(0.0)})
+
+    def test_frames_are_compared_with_the_one_before(self) -> None:
+        scores = [score for score in self.run([("a", 0), ("a", 1), ("a", 2)]).scores if score.method == "good"]
+        assert math.isnan(scores[0].temporal_ncc)
+        for seed, score in enumerate(scores[1:], 1):
+            assert score.temporal_ncc == pytest.approx(float(ncc(_case(seed - 1).forward, _case(seed).forward)))
+
+    @pytest.mark.parametrize("places", [[("", 0), ("", 1)], [("a", 0), ("b", 1)], [("a", 0), ("a", 2)]])
+    def test_but_only_within_a_recording(self, places: list[tuple[str, int]]) -> None:
+        found = self.run(places)
+        assert all(math.isnan(score.temporal_ncc) for score in found.scores)
+        assert "temporal NCC" not in markdown(summarize(found))
+
+    def test_the_table_shows_it(self) -> None:
+        assert "temporal NCC" in markdown(summarize(self.run([("a", 4), ("a", 5)])))
+
+
 class TestTables:
     def test_csv_holds_every_frame(self, benchmark_run: Benchmark, tmp_path: Path) -> None:
         write_scores(benchmark_run, tmp_path / "scores.csv")
@@ -247,6 +279,29 @@ class TestMethods:
     def test_bad_names(self, fake_registrar: Any, names: list[str], message: str) -> None:
         with pytest.raises(InputError, match=message):
             make_methods(names)
+
+    def test_weights_files_are_methods(self, tmp_path: Path) -> None:
+        case = _case()
+        for name, kind in (("own", EXPLICIT), ("paper", IMPLICIT)):
+            save_model(tmp_path / f"{name}.safetensors", build_model(kind), ModelCard(name, kind))
+        own, paper = (str(tmp_path / f"{name}.safetensors") for name in ("own", "paper"))
+        methods = make_methods([own, f"{own}:warped", paper])
+        assert list(methods) == [own, f"{own}:warped", paper]
+        assert [type(method).__name__ for method in methods.values()] == ["OurModel", "OurModel", "ImplicitModel"]
+        before = case.backward.copy()
+        found = methods[paper].register(case.forward, case.backward, STEPPED)
+        assert found.image.shape == case.backward.shape
+        assert found.displacement_px is None
+        assert np.isfinite(found.image).all()
+        np.testing.assert_array_equal(case.backward, before)
+        with pytest.raises(InputError, match="moves no lines, it paints them; leave out :warped"):
+            make_methods([f"{paper}:warped"])
+        with pytest.raises(InputError, match="explicit correspondence"):
+            ImplicitModel(Path(own))
+        with pytest.raises(InputError, match="no such weights file"):
+            make_methods([str(tmp_path / "none.safetensors")])
+        with pytest.raises(InputError, match="device is 'banana'"):
+            make_methods([paper], "banana")
 
     def test_our_model_forgets_and_is_warm_before_the_clock(self, fake_registrar: Any) -> None:
         case = _case()

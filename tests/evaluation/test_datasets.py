@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ class TestRaw:
         tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
         tifffile.imwrite(tmp_path / "zsingle.tif", stack[0])
         dataset = open_dataset(str(tmp_path), "auto", scan)
+        assert [b.follows(a) for a, b in pairwise(dataset)] == [True, True, False]
         assert [entry.name for entry in dataset.entries] == ["stack-00000", "stack-00001", "stack-00002", "zsingle"]
         for case, raw in zip(dataset, (*stack, stack[0]), strict=True):
             for ours, expected in zip((case.forward, case.backward), split(raw, scan), strict=True):
@@ -147,6 +149,23 @@ class TestSimulated:
         assert 0 < case.textured.mean() < 1
         (again,) = open_dataset("or-pam-sim-4k", shape=(48, 96)).select(["medium"], 1)
         np.testing.assert_array_equal(case.raw, again.raw)
+
+    def test_one_scanner_and_its_recording(self) -> None:
+        dataset = open_dataset("or-pam-sim-one", shape=(32, 64))
+        assert dataset.levels == ("one-scanner", "recording")
+        assert [len(dataset.select([level])) for level in dataset.levels] == [432, 118]
+        first, second = dataset.select(["recording"], 2)
+        assert not first.follows(None)
+        assert second.follows(first)
+        assert not first.follows(second)
+        assert second.truth is not None
+        # Asked for out of order, a frame of the recording is the same.
+        entries = dataset.select(["recording"], 4).entries
+        late = entries[3].load()
+        np.testing.assert_array_equal(entries[1].load().raw, second.raw)
+        np.testing.assert_array_equal(entries[3].load().raw, late.raw)
+        strangers = dataset.select(["one-scanner"], 2)
+        assert not any(b.follows(a) for a, b in pairwise(strangers))
 
 
 class TestReg4k:

@@ -18,21 +18,35 @@ _PLAIN_EVERY_S = 10.0
 def evaluate(
     dataset: Annotated[
         str,
-        typer.Argument(help="A folder of images, or or-pam-sim-4k for the test split of the simulated set."),
+        typer.Argument(
+            help="A folder of images; or-pam-sim-4k: the test split of the simulated set; or-pam-sim-one: that of one "
+            "scanner, and a recording."
+        ),
     ],
     methods: Annotated[
         list[str] | None,
         typer.Option(
             "--methods",
-            help="all, peers, ours, or names with commas between (lite, lite:warped, tvl1, ...); may be repeated.",
+            help="all, peers, ours, or names with commas between (lite, lite:warped, tvl1, runs/mine/best.safetensors, "
+            "...); may be repeated.",
             show_default="all",
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write tables and pictures to this HTML file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write one row a frame and method to this CSV file.")] = None,
     kind: Annotated[
-        Literal["auto", "or-pam-sim-4k", "pairs", "raster-pairs", "raw", "or-pam-reg-4k", "fire", "eurosat"],
-        typer.Option(help="Layout of the folder; or-pam-sim-4k needs none."),
+        Literal[
+            "auto",
+            "or-pam-sim-4k",
+            "or-pam-sim-one",
+            "pairs",
+            "raster-pairs",
+            "raw",
+            "or-pam-reg-4k",
+            "fire",
+            "eurosat",
+        ],
+        typer.Option(help="Layout of the folder; simulated sets need none."),
     ] = "auto",
     levels: Annotated[
         list[str] | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from sasnet_live.errors import InputError
 from sasnet_live.scan import ScanGeometry
 
-from .case import Case, ControlPoints, Image, case_of_raw, plain
+from .case import Case, ControlPoints, Entry, Image, case_of_raw, plain
 from .images import IMAGE_SUFFIXES, TIFF_SUFFIXES, image_files, read_image, read_pair, shrunk
 
 _FORWARD_NAMES = ("forward", "fwd", "odd", "fixed")
@@ -23,27 +22,6 @@ _STEPPED = ScanGeometry(slow_axis="stepped")
 _INTERLEAVED = ScanGeometry(slow_axis="interleaved")
 _FIRE_LEVELS = {"A": "anatomical change", "P": "small overlap", "S": "large overlap"}
 _FIRE_LONGEST_PX = 768
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A case that has not been read yet."""
-
-    name: str
-    level: str
-    load: Callable[[], Case]
-
-
-def simulated_entries(shape: tuple[int, int], geometry: ScanGeometry | None) -> list[Entry]:
-    """The test split of or-pam-sim-4k at a frame shape (H, W), scanned when it is read."""
-    from sasnet_live.simulation.dataset import SimulatedPairs
-
-    pairs = SimulatedPairs(height=shape[0], width=shape[1], geometry=geometry)
-    levels = [pairs.level(index) for index in range(pairs.size("test"))]
-    return [
-        Entry(f"test-{index:04d}", level, partial(_simulated, pairs, index, level))
-        for index, level in enumerate(levels)
-    ]
 
 
 def pair_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
@@ -76,9 +54,10 @@ def raw_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
     for path in _tiffs(folder):
         with TiffStack(path) as stack:
             indices = list(stack.layout.indices(stack.layout.axes))
+            recording = path.stem if stack.layout.axes == "T" and len(indices) > 1 else ""
         for number, index in enumerate(indices):
             name = path.stem if len(indices) == 1 else f"{path.stem}-{number:05d}"
-            entries.append(Entry(name, "raw", partial(_raw, path, index, name, scan)))
+            entries.append(Entry(name, "raw", partial(_raw, path, index, name, scan, recording, number), recording))
     return entries
 
 
@@ -148,15 +127,6 @@ def pass_folders(folder: Path) -> list[tuple[Path, Path]]:
     return found
 
 
-def _simulated(pairs: Any, index: int, level: str) -> Case:
-    return _case_of_simulated(f"test-{index:04d}", level, pairs.load_pair("test", index))
-
-
-def _case_of_simulated(name: str, level: str, frame: Any) -> Case:
-    truth = {"truth": frame.truth, "displacement_px": frame.displacement_px, "textured": frame.textured}
-    return case_of_raw(name, level, frame.raw, frame.geometry, **truth)
-
-
 def _pair_entry(name: str, level: str, read: Callable[[], tuple[Image, Image]], geometry: ScanGeometry) -> Entry:
     return Entry(name, level, partial(_pair, name, level, read, geometry))
 
@@ -180,11 +150,11 @@ def _interleaved(path: Path) -> Case:
     return case_of_raw(path.stem, "interleaved", raw, _INTERLEAVED, truth=forward[1::2].copy())
 
 
-def _raw(path: Path, index: dict[str, int], name: str, geometry: ScanGeometry) -> Case:
+def _raw(path: Path, index: dict[str, int], name: str, geometry: ScanGeometry, recording: str, number: int) -> Case:
     from sasnet_live.sources.tiff import TiffStack
 
     with TiffStack(path) as stack:
-        return case_of_raw(name, "raw", stack.read(index), geometry)
+        return case_of_raw(name, "raw", stack.read(index), geometry, recording=recording, number=number)
 
 
 def _fire(folder: Path, marks: Path, name: str, level: str) -> Case:
@@ -212,6 +182,8 @@ def _scanned(path: Path, level: Any, geometry: ScanGeometry) -> Case:
     """An image as the scene of a simulated scanner; the same file gives the same scan, whatever its folder."""
     from sasnet_live.simulation import Scene, random_scanner, scan
 
+    from .simulated import case_of_simulated
+
     image = read_image(path)
     image = ((image - image.min()) / max(float(np.ptp(image)), 1e-12)).astype(np.float32)
     height, width = (2 * (size // 2) for size in image.shape)
@@ -219,7 +191,7 @@ def _scanned(path: Path, level: Any, geometry: ScanGeometry) -> Case:
     scene = Scene(image, samples_per_px=1.0, origin_px=(0.0, 0.0))
     settings = random_scanner(rng, level, width)
     frame = scan(scene, settings, rng, height=height, width=width, geometry=geometry)
-    return _case_of_simulated(path.stem, level, frame)
+    return case_of_simulated(path.stem, level, frame)
 
 
 def _read_two(first: Path, second: Path) -> tuple[Image, Image]:

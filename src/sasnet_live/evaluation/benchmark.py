@@ -17,8 +17,8 @@ from .case import Case, ControlPoints, Image
 from .datasets import Dataset
 from .methods import Method, Registered, RegistrationFailed
 
-FIGURES = ("ncc", "ssim", "psnr_db", "displacement_error_px", "point_error_px", "ms")
-HIGHER_IS_BETTER = {"ncc": True, "ssim": True, "psnr_db": True}
+FIGURES = ("ncc", "ssim", "psnr_db", "displacement_error_px", "point_error_px", "temporal_ncc", "ms")
+HIGHER_IS_BETTER = {"ncc": True, "ssim": True, "psnr_db": True, "temporal_ncc": True}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Score:
         Mean absolute error of the displacement along the fast axis, on textured pixels.
     point_error_px
         Mean distance of control points after registration, px of the original images.
+    temporal_ncc
+        Of the registered lines with those of the frame before, in recordings.
+    reference_ncc
+        Of the registered lines with the forward pass: all that can be known without truth, and bounded by its noise.
     ms
         Wall time of the one call.
     note
@@ -52,6 +56,8 @@ class Score:
     psnr_db: float
     displacement_error_px: float
     point_error_px: float
+    temporal_ncc: float
+    reference_ncc: float
     ms: float
     note: str = ""
     failed: bool = False
@@ -96,19 +102,24 @@ def run_benchmark(
     scores: list[Score] = []
     examples: dict[str, Example] = {}
     total = len(dataset) * len(methods)
+    before: Case | None = None
+    results: dict[str, Registered] = {}
     for case in dataset:
-        results: dict[str, Registered] = {}
+        earlier = results if case.follows(before) else {}
+        before, results = case, {}
         for name, method in methods.items():
             if progress is not None:
                 progress(len(scores), total, f"{case.level} {case.name}: {name}")
-            score, results[name] = score_method(dataset.name, case, name, method)
+            score, results[name] = score_method(dataset.name, case, name, method, earlier.get(name))
             scores.append(score)
         examples.setdefault(case.level, Example(case, results))
     return Benchmark(dataset.name, tuple(methods), dataset.levels, tuple(scores), tuple(examples.values()))
 
 
-def score_method(dataset: str, case: Case, name: str, method: Method) -> tuple[Score, Registered]:
-    """Run and score one method on one case."""
+def score_method(
+    dataset: str, case: Case, name: str, method: Method, earlier: Registered | None = None
+) -> tuple[Score, Registered]:
+    """Run and score one method on one case; `earlier` is what it made of the frame before in the same recording."""
     failure = ""
     start = time.perf_counter()
     try:
@@ -136,6 +147,8 @@ def score_method(dataset: str, case: Case, name: str, method: Method) -> tuple[S
         psnr_db=float(psnr(target, registered.image)),
         displacement_error_px=_displacement_error_px(case, registered),
         point_error_px=_point_error_px(case.points, registered),
+        temporal_ncc=math.nan if earlier is None else float(ncc(earlier.image, registered.image)),
+        reference_ncc=float(ncc(case.reference, registered.image)),
         ms=ms,
         note=registered.note,
         failed=bool(failure),

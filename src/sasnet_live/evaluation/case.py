@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +51,8 @@ class Case:
         (n_b, W) bool, where the displacement can be judged; None: found from the truth.
     points
         Control points, None where there are none.
+    recording, number
+        Name of the recording that the frame is from, and its place in it; empty: frames are strangers to each other.
     """
 
     name: str
@@ -61,6 +64,14 @@ class Case:
     displacement_px: Image | None = None
     textured: Image | None = None
     points: ControlPoints | None = None
+    recording: str = ""
+    number: int = 0
+
+    def follows(self, other: Case | None) -> bool:
+        """Whether this is the next frame of the same recording."""
+        if other is None or not self.recording:
+            return False
+        return (self.recording, self.number) == (other.recording, other.number + 1)
 
     @property
     def reference(self) -> Image:
@@ -79,10 +90,20 @@ class Case:
         return raw_frame(self.forward, self.backward, self.geometry)
 
 
-def case_of_raw(name: str, level: str, raw: Image, geometry: ScanGeometry, **truth: Any) -> Case:
+@dataclass(frozen=True)
+class Entry:
+    """A case that has not been read yet; `recording` as in `Case`."""
+
+    name: str
+    level: str
+    load: Callable[[], Case]
+    recording: str = ""
+
+
+def case_of_raw(name: str, level: str, raw: Image, geometry: ScanGeometry, **known: Any) -> Case:
     """Case of a raw frame; mirroring and columns are undone, so methods need not know of them."""
     forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, geometry))
-    return Case(name, level, forward, backward, plain(geometry), **truth)
+    return Case(name, level, forward, backward, plain(geometry), **known)
 
 
 def plain(geometry: ScanGeometry) -> ScanGeometry:

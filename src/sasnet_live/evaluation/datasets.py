@@ -3,6 +3,7 @@
 | kind | what lies in the folder | truth |
 |---|---|---|
 | `or-pam-sim-4k` | nothing: the test split of the simulated set, made as it is needed | image, displacement |
+| `or-pam-sim-one` | nothing: the same of one scanner alone, and a recording of 118 frames | image, displacement |
 | `pairs` | TIFFs of two pages, or ``NAME_forward.EXT`` with ``NAME_backward.EXT`` | none |
 | `raster-pairs` | as `pairs`, scanned stepwise; each is also used as an interleaved frame | half of the forward lines |
 | `raw` | TIFFs of raw bidirectional frames or stacks of them | none |
@@ -25,11 +26,14 @@ from sasnet_live.errors import InputError
 from sasnet_live.scan import ScanGeometry
 
 from . import adapters
-from .adapters import Entry
-from .case import Case
+from .case import Case, Entry
 from .images import IMAGE_SUFFIXES, TIFF_SUFFIXES, image_files, read_pages
 
-Kind = Literal["auto", "or-pam-sim-4k", "pairs", "raster-pairs", "raw", "or-pam-reg-4k", "fire", "eurosat"]
+Kind = Literal[
+    "auto", "or-pam-sim-4k", "or-pam-sim-one", "pairs", "raster-pairs", "raw", "or-pam-reg-4k", "fire", "eurosat"
+]
+
+SIMULATED = ("or-pam-sim-4k", "or-pam-sim-one")
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ class Dataset:
         return tuple(dict.fromkeys(entry.level for entry in self.entries))
 
     def select(self, levels: Sequence[str] = (), limit: int | None = None) -> Dataset:
-        """Some levels only (none named: all), and of each at most `limit` cases, spread evenly over the level.
+        """Some levels only (none named: all), and of each at most `limit` cases.
+
+        They are spread evenly over the level; of a level that is one recording they are the first, for frames that
+        follow one another are compared with each other.
 
         Raises
         ------
@@ -67,7 +74,8 @@ class Dataset:
         for level in levels or self.levels:
             of_level = [entry for entry in self.entries if entry.level == level]
             count = len(of_level) if limit is None else min(limit, len(of_level))
-            kept += [of_level[i * len(of_level) // count] for i in range(count)]
+            one_recording = of_level[0].recording and len({entry.recording for entry in of_level}) == 1
+            kept += [of_level[i if one_recording else i * len(of_level) // count] for i in range(count)]
         return Dataset(self.name, tuple(kept))
 
 
@@ -82,13 +90,13 @@ def open_dataset(
     Parameters
     ----------
     where
-        A folder, or the name "or-pam-sim-4k".
+        A folder, or the name of a simulated data set.
     kind
         See the module; "auto" tells it from the files.
     geometry
         Of raw and of simulated frames, and of the scan that pairs come from ("stepped" unless given).
     shape
-        (H, W) of the frames of "or-pam-sim-4k".
+        (H, W) of simulated frames.
 
     Raises
     ------
@@ -97,11 +105,14 @@ def open_dataset(
     """
     if kind not in get_args(Kind):
         raise InputError(f"kind is {kind!r}; expected one of {', '.join(get_args(Kind))}")
-    if kind == "or-pam-sim-4k" or (where == "or-pam-sim-4k" and not Path(where).exists()):
-        return Dataset("or-pam-sim-4k", tuple(adapters.simulated_entries(shape, geometry)))
+    name = kind if kind in SIMULATED else where
+    if name in SIMULATED and (name == kind or not Path(where).exists()):
+        from .simulated import simulated_entries
+
+        return Dataset(name, tuple(simulated_entries(name, shape, geometry)))
     folder = Path(where)
     if not folder.is_dir():
-        raise InputError(f"{where}: no such folder; expected a folder of images, or or-pam-sim-4k")
+        raise InputError(f"{where}: no such folder; expected a folder of images, or {' or '.join(SIMULATED)}")
     found = _kind_of(folder) if kind == "auto" else kind
     entries = _READERS[found](folder, geometry)
     if not entries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -132,10 +133,11 @@ _CLASSICAL: dict[str, Callable[[], Method]] = {
 }
 
 _GROUPS = ("all", "peers", "ours")
+_WARPED = ":warped"
 
 
 def method_names() -> tuple[str, ...]:
-    """Every name that `make_methods` takes, ours as ``model`` (rendered) and ``model:warped``."""
+    """Every name that `make_methods` takes besides files, ours as ``model`` (rendered) and ``model:warped``."""
     return (*_CLASSICAL, *_our_names())
 
 
@@ -145,7 +147,8 @@ def make_methods(names: Sequence[str], device: str = "auto") -> dict[str, Method
     Parameters
     ----------
     names
-        "all"; "peers" (nothing and all classical ones); "ours"; or single names as `method_names` lists them.
+        "all"; "peers" (nothing and all classical ones); "ours"; single names as `method_names` lists them; or files
+        of weights, which may end in ``:warped`` like the names.
 
     Raises
     ------
@@ -159,6 +162,9 @@ def make_methods(names: Sequence[str], device: str = "auto") -> dict[str, Method
             methods[name] = _CLASSICAL[name]()
             continue
         known = method_names()
+        if _is_file(name):
+            methods[name] = _of_weights(name, device)
+            continue
         if name not in known:
             near = difflib.get_close_matches(name, (*known, *_GROUPS), 1)
             hint = (
@@ -176,6 +182,24 @@ def _group(name: str) -> tuple[str, ...]:
     if name not in _GROUPS:
         return (name,)
     return (*(_CLASSICAL if name != "ours" else ()), *(_our_names() if name != "peers" else ()))
+
+
+def _is_file(name: str) -> bool:
+    return name.removesuffix(_WARPED).endswith(".safetensors")
+
+
+def _of_weights(name: str, device: str) -> Method:
+    """Weights as a user runs them, through the registrar; those of the published network, by themselves."""
+    from sasnet_live.network.checkpoint import read_card
+
+    path = Path(name.removesuffix(_WARPED))
+    if read_card(path).config.correspondence == "explicit":
+        return OurModel(str(path), "warped" if name.endswith(_WARPED) else "rendered", device)
+    if name.endswith(_WARPED):
+        raise InputError(f"{name}: an implicit network moves no lines, it paints them; leave out {_WARPED}")
+    from .implicit import ImplicitModel
+
+    return ImplicitModel(path, device)
 
 
 def _our_names() -> tuple[str, ...]:

@@ -18,9 +18,18 @@ TITLES = {
     "psnr_db": "PSNR, dB",
     "displacement_error_px": "displacement error, px",
     "point_error_px": "control points, px",
+    "temporal_ncc": "temporal NCC",
     "ms": "ms a frame",
 }
-_DIGITS = {"ncc": 4, "ssim": 4, "psnr_db": 2, "displacement_error_px": 3, "point_error_px": 2, "ms": 1}
+_DIGITS = {
+    "ncc": 4,
+    "ssim": 4,
+    "psnr_db": 2,
+    "displacement_error_px": 3,
+    "point_error_px": 2,
+    "temporal_ncc": 4,
+    "ms": 1,
+}
 
 
 def write_scores(benchmark: Benchmark, path: Path) -> None:

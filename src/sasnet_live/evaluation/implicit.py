@@ -1,0 +1,49 @@
+"""Weights of the published network, which `Registrar` refuses, as a method to be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sasnet_live.errors import InputError
+from sasnet_live.network.checkpoint import load_model
+from sasnet_live.network.published import PublishedSASNet
+from sasnet_live.scan import ScanGeometry, forward_at_backward_lines
+
+from .methods import Registered
+
+Image = np.ndarray[Any, np.dtype[Any]]
+
+
+class ImplicitModel:
+    """The published SAS-Net: it paints the backward lines where it has learned that they belong, and gives no
+    displacement.
+
+    Raises
+    ------
+    InputError
+        If these are not weights of such a network, or the device is not there.
+    """
+
+    def __init__(self, weights: Path, device: str = "auto") -> None:
+        network, _ = load_model(weights)
+        if not isinstance(network, PublishedSASNet):
+            raise InputError(f"{weights}: is a network with explicit correspondence; it runs through the registrar")
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            self._device = torch.device(name)
+            self._network = network.to(self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device is {device!r}, which torch cannot use here; try cpu") from error
+
+    @torch.inference_mode()
+    def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:
+        """See `Method`."""
+        first, second = (torch.from_numpy(lines)[None].to(self._device) for lines in (forward, backward))
+        target = forward_at_backward_lines(first, second.shape[1], geometry)
+        # The published network does not look at the neighbouring lines.
+        rendered = self._network(second, target, target, target).rendered
+        return Registered(rendered[0].float().cpu().numpy())
