@@ -117,7 +117,7 @@ def low_confidence() -> Any:
         widget = live(viewer, replace(SETTINGS, level="hard", temporal=False))
         widget.start()
         frames(widget, 3)
-        wait(lambda: widget._figures.trust == "doubtful", 30)
+        wait(lambda: widget.display.figures.trust == "doubtful", 30)
         widget._timer.stop()
         settle()
     finally:
@@ -131,7 +131,7 @@ def passed_through() -> Any:
     widget.start()
     frames(widget, 6)
     widget.engine.own_core.setProperty("ORPAM", "Gain", 10)
-    wait(lambda: widget._figures.trust == "passed through")
+    wait(lambda: widget.display.figures.trust == "passed through")
     settle(1.0)
     return viewer, widget
 
@@ -151,7 +151,7 @@ def narrow() -> Any:
     widget.start()
     frames(widget, 20)
     widget.detect()
-    wait(lambda: "Found" in widget.scan.finding)
+    wait(lambda: "Found" in widget.form.scan.finding)
     settle()
     return viewer, widget
 
@@ -170,7 +170,7 @@ def fine_tune() -> Any:
     viewer = window()
     widget = live(viewer, replace(SETTINGS, expanded=("fine_tune",)))
     job = FineTuneJob([frames_file], SETTINGS, 0.8, folder=folder, batch_size=4, height=96, width=192)
-    widget.fine_tune._job = job
+    widget.form.fine_tune._job = job
     wait(lambda: not job.state.running, 100)
     settle(1.0)
     scroll = widget.findChild(QScrollArea)
@@ -188,7 +188,7 @@ def reprocess() -> Any:
     widget = ReprocessWidget(viewer, store=store)
     dock = viewer.window.add_dock_widget(widget, name="Reprocess", area="right")
     set_width(viewer, dock, 340)
-    widget.start_button.click()
+    widget.form.start_button.click()
     wait(lambda: widget._job is None or widget._job.done >= 5)
     viewer.window._qt_window._activity_dialog.show()
     settle(0.5)

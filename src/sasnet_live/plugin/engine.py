@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 
+from .pictures import Scan, draw
 from .recorder import Recorder, RecordingPlan
 from .settings import LiveSettings
 
@@ -40,11 +42,10 @@ SIMULATED_BUFFER_MB = 48
 
 @dataclass(frozen=True)
 class Result:
-    """One registered frame, for display."""
+    """One registered frame, for display, and the pictures of it that were drawn already."""
 
-    frame: Frame
-    registration: Registration
-    geometry: ScanGeometry
+    scan: Scan
+    pictures: Mapping[str, tuple[Pixels, ...]]
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,18 @@ class LiveEngine:
 
     All methods are for one thread, the GUI's; none but `shutdown` waits. What comes in other threads is left in bounded
     queues for the GUI to fetch when it is ready.
+
+    Attributes
+    ----------
+    recorder
+        A sink of every pipeline.
+    wanted_pictures
+        What of each result is drawn for the GUI in the pipeline's thread, see `pictures.draw`.
     """
 
     def __init__(self) -> None:
         self.recorder = Recorder()
+        self.wanted_pictures: tuple[str, ...] = ()
         self._pipeline: LivePipeline | None = None
         self._source: FrameSource | None = None
         self._core: CMMCorePlus | None = None
@@ -329,7 +338,8 @@ class LiveEngine:
         """In the pipeline's thread, after each frame: leave it where the GUI fetches it."""
         now = time.perf_counter()
         latency_ms = 1e3 * (now - frame.received_s)
-        self._latest.append(Result(frame, registration, self._geometry))
+        scan = Scan(frame, registration, self._geometry)
+        self._latest.append(Result(scan, draw(scan, self.wanted_pictures)))
         self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
         if self._collect > len(self._collected) and frame.index.get("c", 0) == 0:
             self._collected.append(frame.data)

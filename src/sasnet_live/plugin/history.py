@@ -34,15 +34,20 @@ class History:
     ----------
     capacity
         Frames kept.
+
+    Attributes
+    ----------
+    added
+        Frames since the last `clear`, kept or not.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._ring = np.full((capacity, len(COLUMNS)), np.nan)
-        self._added = 0
+        self.added = 0
         self._start_s: float | None = None
 
     def __len__(self) -> int:
-        return min(self._added, len(self._ring))
+        return min(self.added, len(self._ring))
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Append the figures of frames, oldest first."""
@@ -50,7 +55,7 @@ class History:
             if self._start_s is None:
                 self._start_s = sample.finished_s
             metrics = sample.metrics
-            self._ring[self._added % len(self._ring)] = (
+            self._ring[self.added % len(self._ring)] = (
                 sample.finished_s - self._start_s,
                 metrics.ncc_before,
                 metrics.ncc_after,
@@ -61,17 +66,17 @@ class History:
                 metrics.confidence,
                 sample.accepted,
             )
-            self._added += 1
+            self.added += 1
 
     def clear(self) -> None:
         """Forget all."""
-        self._added = 0
+        self.added = 0
         self._start_s = None
 
     def table(self, last: int | None = None) -> Floats:
         """(n, columns) of the newest frames, oldest first; a copy."""
         count = len(self) if last is None else min(last, len(self))
-        index = np.arange(self._added - count, self._added) % len(self._ring)
+        index = np.arange(self.added - count, self.added) % len(self._ring)
         newest: Floats = self._ring[index]
         return newest
 

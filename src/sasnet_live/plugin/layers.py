@@ -2,134 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sasnet_live.frame import Pixels
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
 
-from .engine import Result
+from .pictures import KINDS, Picture, Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
 GAP = 0.02  # between layers side by side, in frames
+THUMBNAIL_EVERY_S = 2.0
+"""A thumbnail costs as much as the layer's pixels, and the layer list is painted anew for it."""
+
+NOTHING_DRAWN: Mapping[str, tuple[Pixels, ...]] = {}
 
 
-@dataclass(frozen=True)
-class LayerKind:
-    """What one kind of layer shows.
+@dataclass
+class _Shown:
+    """A layer of ours.
 
     Attributes
     ----------
-    title, tip
-        For people.
     pixels
-        From a result to what is shown, (H, W); lines of one pass have half the height of the frame.
-    place
-        (row, column) when layers are side by side.
-    half
-        Whether it has only the lines of one pass, so that its px are twice as high.
+        The array that the layer shows and that is written to; its own, so that no frame is held on to.
+    stale
+        Whether it was hidden when the newest frame came.
+    without_contrast
+        Whether contrast is to be set from the first frame that was registered.
     """
 
-    title: str
-    tip: str
-    pixels: Callable[[Result], Pixels]
-    place: tuple[int, int]
-    half: bool = False
-    colormap: str = "gray"
-    blending: str = "translucent_no_depth"
-    symmetric: bool = False
-    from_zero: bool = False
-
-
-def _as_stored(lines: Pixels, geometry: ScanGeometry) -> Pixels:
-    return lines if geometry.line_axis == "rows" else lines.T
-
-
-def _passes(result: Result) -> tuple[Pixels, Pixels]:
-    """The forward pass at the backward lines, and the backward pass as it came; float32."""
-    forward, backward = split(result.frame.data, result.geometry)
-    target = forward_at_backward_lines(np.asarray(forward, np.float32), len(backward), result.geometry)
-    return target, np.asarray(backward, np.float32)
-
-
-def _registered_lines(result: Result) -> Pixels:
-    registration = result.registration
-    return registration.warped if registration.rendered is None else registration.rendered
-
-
-def _forward(result: Result) -> Pixels:
-    return _as_stored(_passes(result)[0], result.geometry)
-
-
-def _before(result: Result) -> Pixels:
-    return _as_stored(_passes(result)[1], result.geometry)
-
-
-def _after(result: Result) -> Pixels:
-    return _as_stored(_registered_lines(result), result.geometry)
-
-
-def _displacement(result: Result) -> Pixels:
-    return _as_stored(result.registration.displacement_px, result.geometry)
-
-
-def _error(result: Result) -> Pixels:
-    return _as_stored(np.abs(_passes(result)[0] - _registered_lines(result)), result.geometry)
-
-
-KINDS: dict[str, LayerKind] = {
-    "raw": LayerKind("raw", "The frame as acquired.", lambda result: result.frame.data, (0, 0)),
-    "registered": LayerKind(
-        "registered", "Forward lines and registered backward lines.", lambda result: result.registration.image, (0, 1)
-    ),
-    "pair before": LayerKind(
-        "backward before",
-        "Forward pass in green, backward pass in magenta: grey where they agree.",
-        _before,
-        (1, 0),
-        half=True,
-        colormap="magenta",
-        blending="additive",
-    ),
-    "pair after": LayerKind(
-        "backward after",
-        "Forward pass in green, registered backward pass in magenta: grey where they agree.",
-        _after,
-        (1, 1),
-        half=True,
-        colormap="magenta",
-        blending="additive",
-    ),
-    "displacement": LayerKind(
-        "displacement (px)",
-        "How far backward lines were moved, px: blue to the left, red to the right.",
-        _displacement,
-        (0, 2),
-        half=True,
-        colormap="sasnet-diverging",
-        symmetric=True,
-    ),
-    "error": LayerKind(
-        "error",
-        "Absolute difference of the forward and the registered backward pass.",
-        _error,
-        (1, 2),
-        half=True,
-        colormap="inferno",
-        from_zero=True,
-    ),
-}
-_GREEN = {
-    kind: LayerKind("forward", "", _forward, KINDS[kind].place, half=True, colormap="green")
-    for kind in ("pair before", "pair after")
-}
+    picture: Picture
+    layer: Image
+    pixels: Pixels
+    stale: bool = False
+    without_contrast: bool = False
+    thumbnail_s: float = 0.0
 
 
 class LiveLayers:
@@ -150,29 +63,27 @@ class LiveLayers:
         self._viewer = viewer
         self._removed = removed
         self._wanted: tuple[str, ...] = ()
-        self._layers: dict[str, list[tuple[LayerKind, Image]]] = {}
+        self._shown: dict[str, list[_Shown]] = {}
         self._arrangement = "side by side"
         self._pixel_size: float | None = None
-        self._newest: Result | None = None
-        self._stale: set[int] = set()
-        self._without_contrast: set[int] = set()
+        self._newest: Scan | None = None
         self._adding = False
         viewer.layers.events.removed.connect(self._on_removed)
 
     def close(self) -> None:
         """Let go of the viewer; layers stay, they are the user's now."""
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        for layers in self._layers.values():
-            for _, layer in layers:
-                self._disconnect(layer)
-        self._layers.clear()
+        for shown in self._shown.values():
+            for one in shown:
+                one.layer.events.visible.disconnect(self._on_visible)
+        self._shown.clear()
         self._newest = None
 
     def want(self, kinds: Iterable[str], arrangement: str) -> None:
         """Which layers are to be shown from now on; those that are no longer wanted are taken away."""
         self._wanted = tuple(kind for kind in KINDS if kind in set(kinds))
         moved, self._arrangement = arrangement != self._arrangement, arrangement
-        for kind in [kind for kind in self._layers if kind not in self._wanted]:
+        for kind in [kind for kind in self._shown if kind not in self._wanted]:
             self._take_away(kind)
         if self._newest is not None:
             self._add_missing(self._newest)
@@ -183,170 +94,165 @@ class LiveLayers:
         """A session starts: layers that were deleted come back with its first frame."""
         self._newest = None
 
-    def update(self, result: Result) -> None:
-        """Show a result; only the layers that can be seen are touched."""
-        if self._newest is not None and self._geometry_differs(result):
-            for kind in list(self._layers):
+    def update(self, scan: Scan, pictures: Mapping[str, tuple[Pixels, ...]] = NOTHING_DRAWN) -> None:
+        """Show a frame; only the layers that can be seen are touched.
+
+        Parameters
+        ----------
+        pictures
+            What was drawn beforehand, see `pictures.draw`; the rest is drawn here.
+        """
+        first = self._newest is None or _differs(self._newest, scan)
+        if self._newest is not None and first:
+            for kind in list(self._shown):
                 self._take_away(kind)
-        first = self._newest is None
-        self._newest = result
-        pixel_size = _pixel_size(result)
+        self._newest = scan
+        pixel_size = _pixel_size(scan)
         if first or pixel_size != self._pixel_size:
             self._pixel_size = pixel_size
             self._place_all()
-        if first or self._wanted:
-            self._add_missing(result, again=first)
-        for layers in self._layers.values():
-            for part, layer in layers:
-                if layer.visible:
-                    self._show(part, layer, result)
-                else:
-                    self._stale.add(id(layer))
+        if first:
+            self._add_missing(scan)
+        for kind, shown in self._shown.items():
+            for number, one in enumerate(shown):
+                one.stale = not one.layer.visible
+                if one.layer.visible:
+                    self._show(one, scan, pictures[kind][number] if kind in pictures else one.picture.draw(scan))
 
     @property
     def layers(self) -> dict[str, list[Image]]:
         """The layers that are there, by kind."""
-        return {kind: [layer for _, layer in layers] for kind, layers in self._layers.items()}
+        return {kind: [one.layer for one in shown] for kind, shown in self._shown.items()}
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The kinds that are there and not hidden."""
+        return tuple(kind for kind, shown in self._shown.items() if any(one.layer.visible for one in shown))
 
     # ------------------------------------------------------------------ private
 
-    def _geometry_differs(self, result: Result) -> bool:
-        newest = self._newest
-        return newest is not None and (
-            newest.frame.data.shape != result.frame.data.shape
-            or newest.geometry != result.geometry
-            or newest.frame.data.dtype != result.frame.data.dtype
-        )
-
-    def _add_missing(self, result: Result, *, again: bool = True) -> None:
-        missing = [kind for kind in self._wanted if kind not in self._layers]
-        if not missing or not again:
-            # Deleted by the user in the middle of a session: not brought back by the next frame.
+    def _add_missing(self, scan: Scan) -> None:
+        missing = [kind for kind in self._wanted if kind not in self._shown]
+        if not missing:
             return
         was_empty = not len(self._viewer.layers)
         self._adding = True
         try:
             for kind in missing:
-                parts = [_GREEN[kind], KINDS[kind]] if kind in _GREEN else [KINDS[kind]]
-                self._layers[kind] = [(part, self._add(part, result)) for part in parts]
+                self._shown[kind] = [self._add(picture, scan) for picture in KINDS[kind]]
         finally:
             self._adding = False
         if was_empty:
             self._viewer.reset_view()
 
-    def _add(self, kind: LayerKind, result: Result) -> Image:
+    def _add(self, picture: Picture, scan: Scan) -> _Shown:
         from napari.layers import Image
 
-        pixels = kind.pixels(result)
+        pixels = picture.draw(scan).copy()
         layer = Image(
             pixels,
-            name=f"SASNet {kind.title}",
-            colormap=_colormap(kind.colormap),
-            blending=kind.blending,
-            contrast_limits=_contrast(kind, pixels),
-            **self._place(kind, result),
+            name=f"SASNet {picture.title}",
+            colormap=_colormap(picture.colormap),
+            blending=picture.blending,
+            contrast_limits=picture.contrast(pixels),
+            **self._place(picture, scan),
         )
-        layer.metadata["sasnet_live"] = {"layer": kind.title}
-        if not result.registration.accepted:
-            # A dark or empty first frame says nothing of the brightness to come.
-            self._without_contrast.add(id(layer))
+        layer.metadata["sasnet_live"] = {"layer": picture.title}
         layer.events.visible.connect(self._on_visible)
         self._viewer.add_layer(layer)
-        return layer
+        # A dark or empty first frame says nothing of the brightness to come.
+        return _Shown(picture, layer, pixels, without_contrast=not scan.registration.accepted)
 
-    def _place(self, kind: LayerKind, result: Result) -> dict[str, Any]:
+    def _place(self, picture: Picture, scan: Scan) -> dict[str, Any]:
         """Scale, units and position of a layer."""
         size = self._pixel_size or 1.0
-        rows = result.geometry.line_axis == "rows"
+        slow = 0 if scan.geometry.line_axis == "rows" else 1
         scale = [size, size]
-        height, width = result.registration.image.shape
-        if kind.half:
-            scale[0 if rows else 1] *= 2
-        row, column = kind.place if self._arrangement == "side by side" else (0, 0)
+        height, width = scan.registration.image.shape
+        row, column = picture.place if self._arrangement == "side by side" else (0, 0)
         translate = [row * (1 + GAP) * height * size, column * (1 + GAP) * width * size]
-        if kind.half:
+        if picture.half:
             # Px of one pass are two lines high; their centres lie between the lines.
-            translate[0 if rows else 1] += size / 2
+            scale[slow] *= 2
+            translate[slow] += size / 2
         unit = "micrometer" if self._pixel_size else "pixel"
         return {"scale": scale, "translate": translate, "units": (unit, unit)}
 
     def _place_all(self) -> None:
         if self._newest is None:
             return
-        for layers in self._layers.values():
-            for kind, layer in layers:
-                for name, value in self._place(kind, self._newest).items():
-                    setattr(layer, name, value)
+        for shown in self._shown.values():
+            for one in shown:
+                for name, value in self._place(one.picture, self._newest).items():
+                    setattr(one.layer, name, value)
 
     def _take_away(self, kind: str) -> None:
         self._adding = True  # our own doing, not the user's
         try:
-            for _, layer in self._layers.pop(kind, []):
-                self._disconnect(layer)
+            for one in self._shown.pop(kind, []):
+                one.layer.events.visible.disconnect(self._on_visible)
                 with suppress(ValueError):
-                    self._viewer.layers.remove(layer)
+                    self._viewer.layers.remove(one.layer)
         finally:
             self._adding = False
-
-    def _disconnect(self, layer: Image) -> None:
-        self._stale.discard(id(layer))
-        self._without_contrast.discard(id(layer))
-        layer.events.visible.disconnect(self._on_visible)
 
     def _on_removed(self, event: Any) -> None:
         if self._adding:
             return
-        for kind, layers in list(self._layers.items()):
-            gone = [layer for _, layer in layers if layer is event.value]
-            if not gone:
+        for kind, shown in list(self._shown.items()):
+            kept = [one for one in shown if one.layer is not event.value]
+            if len(kept) == len(shown):
                 continue
-            self._disconnect(gone[0])
-            self._layers[kind] = [(part, layer) for part, layer in layers if layer is not event.value]
-            if not self._layers[kind]:
-                del self._layers[kind]
+            event.value.events.visible.disconnect(self._on_visible)
+            self._shown[kind] = kept
+            if not kept:
+                del self._shown[kind]
                 self._wanted = tuple(wanted for wanted in self._wanted if wanted != kind)
                 self._removed(kind)
 
     def _on_visible(self, event: Any) -> None:
         """A layer that was hidden is shown: it catches up."""
-        layer = event.source
-        if self._newest is None or not layer.visible or id(layer) not in self._stale:
-            return
-        for layers in self._layers.values():
-            for kind, mine in layers:
-                if mine is layer:
-                    self._show(kind, layer, self._newest)
+        scan = self._newest
+        for shown in self._shown.values():
+            for one in shown:
+                if one.layer is event.source and one.stale and one.layer.visible and scan is not None:
+                    self._show(one, scan, one.picture.draw(scan))
 
-    def _show(self, kind: LayerKind, layer: Image, result: Result) -> None:
-        pixels = kind.pixels(result)
-        layer.data = pixels
-        self._stale.discard(id(layer))
-        if result.registration.accepted and id(layer) in self._without_contrast:
-            self._without_contrast.discard(id(layer))
-            layer.contrast_limits = _contrast(kind, pixels)
+    def _show(self, one: _Shown, scan: Scan, pixels: Pixels) -> None:
+        layer = one.layer
+        now = time.monotonic()
+        with_thumbnail = one.stale or now - one.thumbnail_s >= THUMBNAIL_EVERY_S
+        one.stale = False
+        if with_thumbnail:
+            one.thumbnail_s = now
+        if layer.data is one.pixels and (one.pixels.shape, one.pixels.dtype) == (pixels.shape, pixels.dtype):
+            one.pixels[...] = pixels
+            if with_thumbnail:
+                layer.refresh(extent=False, highlight=False)
+            else:
+                # What listens to the layer's events as a whole is the layer list, which would paint itself anew, and
+                # with it the window; the canvas listens to the new pixels alone.
+                with layer.events.blocker():
+                    layer.refresh(thumbnail=False, extent=False, highlight=False)
+        else:
+            layer.data = one.pixels = pixels.copy()
+        if scan.registration.accepted and one.without_contrast:
+            one.without_contrast = False
+            layer.contrast_limits = one.picture.contrast(pixels)
 
 
-def _pixel_size(result: Result) -> float | None:
+def _differs(before: Scan, scan: Scan) -> bool:
+    """Whether layers made for one frame cannot show the other."""
+    old, new = before.frame.data, scan.frame.data
+    return old.shape != new.shape or old.dtype != new.dtype or before.geometry != scan.geometry
+
+
+def _pixel_size(scan: Scan) -> float | None:
     try:
-        size = float(result.frame.metadata.get("pixel_size_um") or 0)
+        size = float(scan.frame.metadata.get("pixel_size_um") or 0)
     except (TypeError, ValueError):
         return None
     return size if size > 0 else None
-
-
-def _contrast(kind: LayerKind, pixels: Pixels) -> tuple[float, float]:
-    """From the first frame; afterwards it is the user's."""
-    values = np.asarray(pixels[:: max(1, len(pixels) // 128)], np.float32)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return 0.0, 1.0
-    if kind.symmetric:
-        reach = max(1.0, float(np.ceil(1.2 * np.abs(values).max())))
-        return -reach, reach
-    low, high = (float(value) for value in np.percentile(values, (0.5, 99.8)))
-    if kind.from_zero:
-        low = 0.0
-    return (low, high) if high > low else (low, low + 1.0)
 
 
 def _colormap(name: str) -> Any:

@@ -32,6 +32,24 @@ def complain(error: BaseException | str) -> None:
     show_error(f"SASNet Live: {error if isinstance(error, str) else advice(error)}")
 
 
+class Faults:
+    """Tells of each failure once, however often it is looked at."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def tell(self, error: BaseException | str) -> None:
+        """Show an error, unless it is the one told last."""
+        text = error if isinstance(error, str) else advice(error)
+        if text != self._told:
+            self._told = text
+            complain(text)
+
+    def forget(self) -> None:
+        """A new attempt: the same failure is told again."""
+        self._told = ""
+
+
 def warn(message: str) -> None:
     """Show a warning as a napari notification."""
     from napari.utils.notifications import show_warning

@@ -6,11 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
-from qtpy.QtGui import QCloseEvent
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QApplication,
     QCheckBox,
     QFileDialog,
     QHBoxLayout,
@@ -22,14 +20,16 @@ from qtpy.QtWidgets import (
 )
 
 from sasnet_live.errors import InputError
-from sasnet_live.threads import share_cores
 
 from . import geometry_panel, model_panel
-from .notify import complain, tell, warn
+from .dock import DockWidget
+from .notify import advice, complain, tell, warn
 from .parts import Choice, PathField
 from .reprocess_job import Outcome, ReprocessJob, reprocess_files, reprocess_layer
 from .settings import SettingsStore
-from .theme import palette_of, style_sheet
+from .status_line import StartButton, StatusLine
+from .theme import palette_of
+from .trust import colour_of
 
 if TYPE_CHECKING:
     import napari
@@ -38,7 +38,7 @@ LOOK_EVERY_MS = 100
 CLOSING_S = 30.0
 
 
-class ReprocessWidget(QWidget):
+class ReprocessWidget(DockWidget):
     """Apply the settings of the live widget to the selected image layer or to files.
 
     Parameters
@@ -50,26 +50,18 @@ class ReprocessWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, store: SettingsStore | None = None) -> None:
-        super().__init__()
-        share_cores()
-        self.setObjectName("sasnet_live_reprocess")
-        self._viewer: Any = napari_viewer
+        super().__init__(napari_viewer, "sasnet_live_reprocess")
         self._store = store or SettingsStore.default()
         self._job: ReprocessJob | None = None
         self._progress: Any = None
         self._template: dict[str, Any] = {}
-        self._closed = False
         self._build()
         self._viewer.layers.selection.events.changed.connect(self._show_what)
-        self._viewer.events.theme.connect(self._follow_theme)
-        self._follow_theme()
+        self._on_theme()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._tick)
         self._timer.start(5 * LOOK_EVERY_MS)
-        self.destroyed.connect(self._end_job())
-        app = QApplication.instance()
-        if app is not None:
-            app.aboutToQuit.connect(self.shut_down)
+        self.ends_with(self._end_job())
         self._show_what()
 
     def _build(self) -> None:
@@ -102,9 +94,9 @@ class ReprocessWidget(QWidget):
         self.settings_line = QLabel()
         self.settings_line.setWordWrap(True)
         self.settings_line.setToolTip("Chosen in the widget SASNet Live.")
-        self.start_button = QPushButton("Register")
-        self.start_button.setObjectName("start")
-        self.start_button.setToolTip("Register; press again to cancel.")
+        self.start_button = StartButton("Register", "Register; press again to cancel.")
+        self.status = StatusLine()
+        self.status.setVisible(False)
         self.state = QLabel()
         self.state.setWordWrap(True)
 
@@ -127,6 +119,7 @@ class ReprocessWidget(QWidget):
         layout.addWidget(self._file_part, 1)
         layout.addWidget(self.settings_line)
         layout.addWidget(self.start_button)
+        layout.addWidget(self.status)
         layout.addWidget(self.state)
         layout.addStretch(0)
         self.setMinimumWidth(260)
@@ -141,8 +134,7 @@ class ReprocessWidget(QWidget):
         """Start, or cancel what runs."""
         if self._job is not None:
             self._job.cancel()
-            self.start_button.setText("Cancelling\N{HORIZONTAL ELLIPSIS}")
-            self.start_button.setEnabled(False)
+            self.start_button.say("Cancelling\N{HORIZONTAL ELLIPSIS}", running=True, enabled=False)
             return
         settings = self._store.load()
         try:
@@ -161,7 +153,7 @@ class ReprocessWidget(QWidget):
                 paths = [Path(name) for name in self.names()]
                 self._job = reprocess_files(paths, Path(self.folder.path), settings, show=self.show_results.isChecked())
         except InputError as error:
-            complain(error)
+            self._show_fault(error)
             return
         self._show_running(True)
         self._open_progress()
@@ -216,7 +208,7 @@ class ReprocessWidget(QWidget):
                 outcome = job.result()
             except Exception as error:
                 self.state.setText("")
-                complain(error)
+                self._show_fault(error)
             else:
                 self._show_outcome(outcome)
 
@@ -231,16 +223,11 @@ class ReprocessWidget(QWidget):
             tell("reprocessing was cancelled; what was done by then is kept.")
 
     def _show_running(self, running: bool) -> None:
-        self.start_button.setEnabled(True)
-        self.start_button.setText("Cancel" if running else "Register")
-        self.start_button.setProperty("running", running)
-        style = self.start_button.style()
-        if style is not None:
-            style.unpolish(self.start_button)
-            style.polish(self.start_button)
+        self.start_button.say("Cancel" if running else "Register", running=running)
         for widget in (self.what, self._file_part):
             widget.setEnabled(not running)
         if running:
+            self.status.setVisible(False)
             self.state.setText("Loading the model\N{HORIZONTAL ELLIPSIS}")
 
     def _open_progress(self) -> None:
@@ -278,20 +265,19 @@ class ReprocessWidget(QWidget):
         layer = self._viewer.layers.selection.active
         return layer if layer is not None and layer._type_string == "image" else None
 
-    def _follow_theme(self, event: Any = None) -> None:
-        self.setStyleSheet(style_sheet(palette_of(self._viewer)))
+    def _show_fault(self, error: Exception) -> None:
+        """As a notification, and in the widget until the next try."""
+        complain(error)
+        self.status.say(advice(error), colour_of("passed through", palette_of(self._viewer).kind), in_full=True)
+        self.status.setVisible(True)
 
     # --------------------------------------------------------------------- end
 
-    def shut_down(self) -> None:
-        """Cancel what runs and wait for it; safe to call more than once."""
-        if self._closed:
-            return
-        self._closed = True
+    def end(self) -> None:
+        """Cancel what runs and wait for it."""
         self._timer.stop()
         with suppress(Exception):
             self._viewer.layers.selection.events.changed.disconnect(self._show_what)
-            self._viewer.events.theme.disconnect(self._follow_theme)
         self._close_progress()
         job, self._job = self._job, None
         if job is not None:
@@ -314,19 +300,6 @@ class ReprocessWidget(QWidget):
     def sizeHint(self) -> QSize:
         """When docked for the first time."""
         return QSize(330, 300)
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        """The widget itself is closed."""
-        self.shut_down()
-        super().closeEvent(event)
-
-    def event(self, event: QEvent | None) -> bool:
-        """napari takes a widget out of its dock, or deletes it, without closing it."""
-        if event is not None:
-            kind = event.type()
-            if kind == QEvent.Type.DeferredDelete or (kind == QEvent.Type.ParentChange and self.parent() is None):
-                self.shut_down()
-        return bool(super().event(event))
 
 
 def _placing(layer: Any) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
-from superqt import QElidingLabel
 
-from .parts import Choice, Dot, PathField
+from .microscope import camera_label, is_live
+from .parts import Choice, PathField
 from .settings import LiveSettings
+from .status_line import StatusLine
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
@@ -26,9 +26,7 @@ class SourcePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.dot = Dot()
-        self.status = QElidingLabel()
-        self.status.setElideMode(Qt.TextElideMode.ElideRight)
+        self.status = StatusLine()
         self.kind = Choice(
             [("camera", "Micro-Manager camera"), ("simulated", "simulated scanner"), ("folder", "folder to watch")],
             "Where frames come from. Micro-Manager: acquisitions, live mode and snaps of napari-micromanager or of a "
@@ -50,11 +48,6 @@ class SourcePanel(QWidget):
             lambda present: QFileDialog.getExistingDirectory(self, "Watch", present or str(Path.home())),
             placeholder="choose a folder",
         )
-        top = QHBoxLayout()
-        top.setContentsMargins(0, 0, 0, 0)
-        top.setSpacing(4)
-        top.addWidget(self.dot)
-        top.addWidget(self.status, 1)
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)
@@ -65,7 +58,7 @@ class SourcePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(top)
+        layout.addWidget(self.status)
         layout.addLayout(line)
         layout.addWidget(self.folder)
         self.kind.chosen.connect(self._on_kind)
@@ -88,24 +81,10 @@ class SourcePanel(QWidget):
         """What is chosen, by the names of `LiveSettings`."""
         return {"source": self.kind.value, "level": self.level.value, "folder": self.folder.path}
 
-    def show_status(self, text: str, colour: str) -> None:
-        """How it stands."""
-        if text != self.status.text():
-            self.status.setText(text)
-            self.status.setToolTip(text)
-        self.dot.set_colour(colour)
-
-    def show_in_full(self, in_full: bool) -> None:
-        """Let the status have several lines, as an error needs."""
-        if self.status.wordWrap() == in_full:
-            return
-        self.status.setWordWrap(in_full)
-        self.status.setElideMode(Qt.TextElideMode.ElideNone if in_full else Qt.TextElideMode.ElideRight)
-
     def show_core(self, core: CMMCorePlus | None) -> None:
         """Offer what the core can do now."""
         has_camera = core is not None and bool(camera_label(core))
-        running = core is not None and has_camera and _is_sequence_running(core)
+        running = core is not None and has_camera and is_live(core)
         self.live.setEnabled(has_camera)
         self.live.setText("Stop live" if running else "Live")
 
@@ -124,27 +103,3 @@ class SourcePanel(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Micro-Manager configuration", "", "Configurations (*.cfg)")
         if path:
             self.load_configuration.emit(path)
-
-
-def camera_label(core: CMMCorePlus) -> str:
-    """The camera in use; empty if there is none."""
-    with suppress(RuntimeError):
-        return str(core.getCameraDevice())
-    return ""
-
-
-def describe_core(core: CMMCorePlus) -> str:
-    """Camera and frame in words; empty if there is no camera."""
-    label = camera_label(core)
-    if not label:
-        return ""
-    with suppress(RuntimeError):
-        size = f"{core.getImageWidth()} \N{MULTIPLICATION SIGN} {core.getImageHeight()}"
-        return f"{label}  {size}  {core.getImageBitDepth()} bit"
-    return label
-
-
-def _is_sequence_running(core: CMMCorePlus) -> bool:
-    with suppress(RuntimeError):
-        return bool(core.isSequenceRunning())
-    return False

@@ -43,15 +43,15 @@ def test_from_live_frames_to_new_weights_and_back(
     monkeypatch.setattr(fine_tune_panel, "FineTuneJob", Job)
     widget = LiveWidget(make_napari_viewer(), store=store)
     qtbot.addWidget(widget)
-    panel = widget.fine_tune
-    widget.groups["fine_tune"].set_open(True)
+    panel = widget.form.fine_tune
+    widget.form.groups["fine_tune"].set_open(True)
     panel.frames.setValue(16)
     panel.start_button.click()  # registers by itself when it does not run yet
     qtbot.waitUntil(lambda: panel._job is not None, timeout=PATIENCE_MS)
     job: Any = panel._job
     assert tifffile.imread(job.recordings[0]).shape == (16, 64, 96)
     assert job.minutes == 10
-    qtbot.waitUntil(lambda: "training" in widget.groups["fine_tune"].value, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: "training" in widget.form.groups["fine_tune"].value, timeout=PATIENCE_MS)
     assert panel.start_button.text() == "Cancel"
     assert panel.use_button.isHidden()
 
@@ -67,7 +67,7 @@ def test_from_live_frames_to_new_weights_and_back(
     target = len(widget.history) + 3
     qtbot.waitUntil(lambda: widget.engine.describe().get("weights_sha256", "") != "", timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: len(widget.history) >= min(target, 3), timeout=PATIENCE_MS)
-    widget.model.back.click()
+    widget.form.model.back.click()
     assert (widget.settings.model, widget.settings.previous_model) == ("correspondence", "")
     assert not said
     widget.shut_down()
@@ -80,7 +80,7 @@ def test_cancel_and_failure(
     monkeypatch.setattr(fine_tune_panel, "FineTuneJob", Job)
     widget = LiveWidget(make_napari_viewer(), store=store)
     qtbot.addWidget(widget)
-    panel = widget.fine_tune
+    panel = widget.form.fine_tune
     panel.start([Path("a.tif")])
     panel.look()
     panel.start_button.click()

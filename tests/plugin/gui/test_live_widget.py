@@ -35,7 +35,14 @@ def open_widget(make_napari_viewer: Any, qtbot: Any, store: SettingsStore) -> Ca
 
 def until_frames(qtbot: Any, widget: LiveWidget, count: int = 3) -> None:
     target = len(widget.history) + count
-    qtbot.waitUntil(lambda: len(widget.history) >= target and bool(widget.layers.layers), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: len(widget.history) >= target and bool(widget.display.layers.layers), timeout=PATIENCE_MS)
+
+
+def until_shown(qtbot: Any, widget: LiveWidget, count: int = 2) -> None:
+    """Until so many more frames reached the layers: fewer than are registered."""
+    for _ in range(count):
+        scan = widget.display.scan
+        qtbot.waitUntil(lambda scan=scan: widget.display.scan is not scan, timeout=PATIENCE_MS)
 
 
 def until_idle(qtbot: Any, widget: LiveWidget) -> None:
@@ -44,8 +51,8 @@ def until_idle(qtbot: Any, widget: LiveWidget) -> None:
 
 def test_start_shows_frames_and_stop_ends_them(qtbot: Any, open_widget: Any) -> None:
     widget, viewer = open_widget()
-    assert "Simulated scanner" in widget.source_panel.status.text()
-    qtbot.mouseClick(widget.start_button, Qt.MouseButton.LeftButton)
+    assert "Simulated scanner" in widget.form.source.status.text()
+    qtbot.mouseClick(widget.form.start_button, Qt.MouseButton.LeftButton)
     until_frames(qtbot, widget)
     assert [layer.name for layer in viewer.layers] == ["SASNet raw", "SASNet registered"]
     raw, registered = viewer.layers
@@ -59,11 +66,11 @@ def test_start_shows_frames_and_stop_ends_them(qtbot: Any, open_widget: Any) -> 
     assert text.startswith("NCC 0.")
     assert "FPS" in text
     assert "dropped" in text
-    assert "0." in widget.readout.ncc.text()
-    qtbot.waitUntil(lambda: widget.start_button.text() == "Stop", timeout=PATIENCE_MS)
-    qtbot.mouseClick(widget.start_button, Qt.MouseButton.LeftButton)
+    assert "0." in widget.form.readout.ncc.text()
+    qtbot.waitUntil(lambda: widget.form.start_button.text() == "Stop", timeout=PATIENCE_MS)
+    qtbot.mouseClick(widget.form.start_button, Qt.MouseButton.LeftButton)
     until_idle(qtbot, widget)
-    qtbot.waitUntil(lambda: widget.start_button.text() == "Start registering", timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: widget.form.start_button.text() == "Start registering", timeout=PATIENCE_MS)
     assert len(viewer.layers) == 2
 
 
@@ -76,18 +83,17 @@ def test_layers_are_the_users_to_rename_reorder_hide_and_delete(qtbot: Any, open
     viewer.layers.move(0, 2)
     raw.contrast_limits = (5, 50)
     registered.visible = False
-    until_frames(qtbot, widget)
-    hidden = registered.data
-    until_frames(qtbot, widget)
-    assert registered.data is hidden  # costs nothing
+    hidden = registered.data.copy()
+    until_shown(qtbot, widget)
+    assert np.array_equal(registered.data, hidden)  # costs nothing
     registered.visible = True
-    assert registered.data is not hidden  # and catches up at once
+    assert not np.array_equal(registered.data, hidden)  # and catches up at once
     assert (raw.name, tuple(raw.contrast_limits)) == ("mine", (5, 50))
     viewer.layers.remove(raw)
     until_frames(qtbot, widget)
     assert list(viewer.layers) == [registered]
-    assert not widget.output.layers["raw"].isChecked()
-    widget.output.layers["raw"].setChecked(True)
+    assert not widget.form.output.layers["raw"].isChecked()
+    widget.form.output.layers["raw"].setChecked(True)
     assert len(viewer.layers) == 2
     viewer.layers.clear()
     until_idle_or_frames = len(widget.history) + 3
@@ -101,12 +107,12 @@ def test_layers_on_demand(qtbot: Any, open_widget: Any) -> None:
     widget, viewer = open_widget()
     widget.start()
     until_frames(qtbot, widget)
-    for box in widget.output.layers.values():
+    for box in widget.form.output.layers.values():
         box.setChecked(True)
     until_frames(qtbot, widget)
     names = {layer.name.split(" [")[0] for layer in viewer.layers}
     assert {"SASNet forward", "SASNet backward before", "SASNet backward after", "SASNet error"} <= names
-    shown = widget.layers.layers
+    shown = widget.display.layers.layers
     shift = shown["displacement"][0]
     assert shift.data.shape == (32, 96)
     assert shift.contrast_limits[0] == -shift.contrast_limits[1]
@@ -115,11 +121,45 @@ def test_layers_on_demand(qtbot: Any, open_widget: Any) -> None:
     before, after = shown["pair before"][1].data, shown["pair after"][1].data
     target = shown["pair before"][0].data
     assert np.corrcoef(target.ravel(), after.ravel())[0, 1] > np.corrcoef(target.ravel(), before.ravel())[0, 1]
-    widget.output.layers["error"].setChecked(False)
-    assert "error" not in widget.layers.layers
-    widget.output.arrangement.choose("stacked")
+    widget.form.output.layers["error"].setChecked(False)
+    assert "error" not in widget.display.layers.layers
+    widget.form.output.arrangement.choose("stacked")
     assert viewer.layers[0].translate.tolist() == [0, 0]
     assert viewer.layers[1].translate.tolist() == [0, 0]
+    widget.shut_down()
+
+
+def test_layers_are_updated_in_place_and_hold_on_to_no_frame(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    raw = viewer.layers[0]
+    pixels, before, thumbnail = raw.data, raw.data.copy(), raw.thumbnail.copy()
+    drawn: list[Any] = []
+    raw.events.set_data.connect(drawn.append)
+    qtbot.waitUntil(lambda: len(drawn) >= 3 and not np.array_equal(raw.data, before), timeout=PATIENCE_MS)
+    assert raw.data is pixels
+    assert not np.shares_memory(raw.data, widget.display.scan.frame.data)
+    qtbot.waitUntil(lambda: not np.array_equal(raw.thumbnail, thumbnail), timeout=PATIENCE_MS)
+    raw.data = np.zeros((8, 8), np.uint8)  # whatever a user does
+    qtbot.waitUntil(lambda: raw.data.shape == (64, 96), timeout=PATIENCE_MS)
+    widget.shut_down()
+
+
+def test_layers_of_another_size_come_when_the_frames_change(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    viewer.layers.remove(viewer.layers[0])
+    core = widget.engine.own_core
+    core.stopSequenceAcquisition()
+    core.setProperty("ORPAM", "Lines", 48)
+    core.startContinuousSequenceAcquisition(0)
+    qtbot.waitUntil(
+        lambda: [layer.data.shape for layer in viewer.layers] == [(48, 96)],  # what was deleted stays away
+        timeout=PATIENCE_MS,
+    )
+    assert viewer.layers[0].name == "SASNet registered"
     widget.shut_down()
 
 
@@ -127,10 +167,13 @@ def test_changing_the_geometry_starts_again(qtbot: Any, open_widget: Any) -> Non
     widget, _ = open_widget()
     widget.start()
     until_frames(qtbot, widget)
-    widget.scan.crop_start.setValue(6)
-    assert "crop 6, 0" in widget.groups["geometry"].value
+    widget.form.scan.crop_start.setValue(6)
+    assert "crop 6, 0" in widget.form.groups["geometry"].value
     qtbot.waitUntil(
-        lambda: "registered" in widget.layers.layers and widget.layers.layers["registered"][0].data.shape == (64, 90),
+        lambda: (
+            "registered" in widget.display.layers.layers
+            and widget.display.layers.layers["registered"][0].data.shape == (64, 90)
+        ),
         timeout=PATIENCE_MS,
     )
     widget.shut_down()
@@ -163,10 +206,12 @@ def test_a_recording_begun_and_ended_while_frames_flow(qtbot: Any, open_widget: 
     widget, _ = open_widget()
     widget.start()
     until_frames(qtbot, widget)
-    widget.record_button.click()
+    widget.form.record_button.click()
     qtbot.waitUntil(lambda: widget.engine.recorder.frames >= 4, timeout=PATIENCE_MS)
-    widget.record_button.click()
-    qtbot.waitUntil(lambda: widget.engine.recorder.idle and widget.recording._last.text() != "", timeout=PATIENCE_MS)
+    widget.form.record_button.click()
+    qtbot.waitUntil(
+        lambda: widget.engine.recorder.idle and widget.form.recording._last.text() != "", timeout=PATIENCE_MS
+    )
     assert widget.engine.state == "running"
     widget.shut_down()
     files = {path.name.split("_", 2)[-1].split("-")[-1]: path for path in tmp_path.glob("scan_*")}
@@ -182,10 +227,10 @@ def test_a_recording_begun_and_ended_while_frames_flow(qtbot: Any, open_widget: 
 def test_recording_without_a_folder_says_what_to_do(qtbot: Any, open_widget: Any, store: Any, said: list[str]) -> None:
     store.save(replace(store.load(), record_folder=""))
     widget, _ = open_widget()
-    widget.record_button.click()
+    widget.form.record_button.click()
     assert any("choose one under Recording" in message for message in said)
-    assert not widget.record_button.isChecked()
-    assert widget.groups["recording"].open
+    assert not widget.form.record_button.isChecked()
+    assert widget.form.groups["recording"].open
 
 
 @pytest.mark.parametrize(
@@ -207,8 +252,7 @@ def test_errors_say_what_to_do_and_leave_the_widget_usable(
     qtbot.waitUntil(lambda: len(said) == 1, timeout=PATIENCE_MS)  # once
     widget.stop()
     until_idle(qtbot, widget)
-    widget.settings = good
-    widget._show_settings()
+    widget.form.show_settings(good)
     widget.start()
     until_frames(qtbot, widget)
     widget.shut_down()
@@ -229,16 +273,16 @@ def test_two_viewers_register_side_by_side(qtbot: Any, open_widget: Any, make_na
 
 def test_settings_are_kept_for_the_next_session(qtbot: Any, open_widget: Any) -> None:
     widget, viewer = open_widget()
-    widget.scan.mirrored.setChecked(True)
-    widget.output.output.choose("warped")
-    widget.groups["geometry"].set_open(True)
+    widget.form.scan.mirrored.setChecked(True)
+    widget.form.output.output.choose("warped")
+    widget.form.groups["geometry"].set_open(True)
     viewer.window.remove_dock_widget(widget)
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     again, _ = open_widget(viewer)
-    assert again.scan.mirrored.isChecked()
+    assert again.form.scan.mirrored.isChecked()
     assert again.settings.output == "warped"
-    assert again.groups["geometry"].open
-    assert "mirrored" in again.groups["geometry"].value
+    assert again.form.groups["geometry"].open
+    assert "mirrored" in again.form.groups["geometry"].value
     again.shut_down()
 
 
@@ -256,16 +300,16 @@ def test_every_control_has_a_tip_and_works_by_keyboard(qtbot: Any, open_widget: 
     unreachable = [c for c in controls if not c.focusPolicy() & Qt.FocusPolicy.TabFocus]
     assert not unreachable, [(type(c).__name__, c.toolTip()) for c in unreachable]
     nameless = [c for c in controls if not isinstance(c, QAbstractButton) and not c.accessibleName()]
-    assert not [c.toolTip() for c in nameless if c.toolTip() != widget.recording.name.toolTip()]
+    assert not [c.toolTip() for c in nameless if c.toolTip() != widget.form.recording.name.toolTip()]
 
 
 def test_it_fits_into_320_px(qtbot: Any, open_widget: Any) -> None:
     widget, _ = open_widget()
-    for group in widget.groups.values():
+    for group in widget.form.groups.values():
         group.set_open(True)
     QApplication.processEvents()
     assert widget.minimumSizeHint().width() <= 320
-    assert widget._inner.minimumSize().width() <= 320 - 30
+    assert widget.form.scrolled.minimumSize().width() <= 320 - 30
 
 
 def test_the_theme_is_followed(qtbot: Any, open_widget: Any) -> None:
@@ -282,37 +326,37 @@ def test_chart_pauses_clears_and_saves(qtbot: Any, open_widget: Any, tmp_path: P
     widget, _ = open_widget()
     widget.start()
     until_frames(qtbot, widget, 5)
-    widget.chart.refresh()
-    curve = widget.chart._curves["ncc_after"]
+    widget.form.chart.refresh()
+    curve = widget.form.chart._curves["ncc_after"]
     assert len(curve.getData()[0]) >= 5
-    widget.chart.pause_button.click()
+    widget.form.chart.pause_button.click()
     drawn = len(curve.getData()[0])
     until_frames(qtbot, widget)
-    widget.chart.refresh()
+    widget.form.chart.refresh()
     assert len(curve.getData()[0]) == drawn
     widget.shut_down()
-    widget.chart.save(tmp_path / "figures.csv")
-    widget.chart.save(tmp_path / "figures.png")
+    widget.form.chart.save(tmp_path / "figures.csv")
+    widget.form.chart.save(tmp_path / "figures.png")
     assert (tmp_path / "figures.csv").read_text().startswith("time_s,ncc_before")
     assert (tmp_path / "figures.png").read_bytes()[:4] == b"\x89PNG"
-    widget.chart.clear()
+    widget.form.chart.clear()
     assert len(widget.history) == 0
 
 
 def test_detect_reads_the_geometry_off_the_last_frame(qtbot: Any, open_widget: Any, monkeypatch: Any) -> None:
     widget, _ = open_widget()
     qtbot.wait(1)
-    assert not widget.detect_button.isEnabled()
+    assert not widget.form.detect_button.isEnabled()
     widget.start()
     until_frames(qtbot, widget)
-    widget.scan.line_axis.choose("columns")
-    widget.scan.mirrored.setChecked(True)
-    qtbot.waitUntil(widget.detect_button.isEnabled, timeout=PATIENCE_MS)
-    widget.detect_button.click()
-    qtbot.waitUntil(lambda: "Found" in widget.scan.finding, timeout=PATIENCE_MS)
+    widget.form.scan.line_axis.choose("columns")
+    widget.form.scan.mirrored.setChecked(True)
+    qtbot.waitUntil(widget.form.detect_button.isEnabled, timeout=PATIENCE_MS)
+    widget.form.detect_button.click()
+    qtbot.waitUntil(lambda: "Found" in widget.form.scan.finding, timeout=PATIENCE_MS)
     assert (widget.settings.line_axis, widget.settings.mirrored) == ("rows", False)
-    assert "rows" in widget.scan.finding
-    assert "%" in widget.scan.finding
-    assert "rows, forward first" in widget.groups["geometry"].value
+    assert "rows" in widget.form.scan.finding
+    assert "%" in widget.form.scan.finding
+    assert "rows, forward first" in widget.form.groups["geometry"].value
     until_frames(qtbot, widget)
     widget.shut_down()

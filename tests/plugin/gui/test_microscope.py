@@ -61,14 +61,14 @@ def more_frames(qtbot: Any, widget: LiveWidget, count: int = 3) -> None:
 
 
 def test_the_core_of_napari_micromanager_is_used(qtbot: Any, widget: LiveWidget, core: Any) -> None:
-    until(qtbot, lambda: "ORPAM" in widget.source_panel.status.text())
-    assert "96 × 64" in widget.source_panel.status.text()
+    until(qtbot, lambda: "ORPAM" in widget.form.source.status.text())
+    assert "96 × 64" in widget.form.source.status.text()
     widget.start()
-    until(qtbot, lambda: "waiting for frames" in widget.source_panel.status.text())
+    until(qtbot, lambda: "waiting for frames" in widget.form.source.status.text())
     core.startContinuousSequenceAcquisition(0)
     more_frames(qtbot, widget)
-    until(qtbot, lambda: widget.source_panel.live.text() == "Stop live")
-    widget.source_panel.live.click()
+    until(qtbot, lambda: widget.form.source.live.text() == "Stop live")
+    widget.form.source.live.click()
     until(qtbot, lambda: not core.isSequenceRunning())
     widget.stop()
     until(qtbot, lambda: widget.engine.state == "idle")
@@ -78,7 +78,7 @@ def test_the_core_of_napari_micromanager_is_used(qtbot: Any, widget: LiveWidget,
 def test_an_acquisition_is_registered_frame_by_frame(
     qtbot: Any, widget: LiveWidget, core: Any, store: SettingsStore
 ) -> None:
-    widget.output.policy.choose("all")
+    widget.form.output.policy.choose("all")
     widget.start()
     until(qtbot, lambda: widget.engine.state == "running")
     thread = core.run_mda(useq.MDASequence(time_plan={"interval": 0, "loops": 6}))
@@ -129,7 +129,7 @@ def test_a_preview_beside_it_keeps_its_rate(qtbot: Any, widget: LiveWidget, core
         return 1 / float(np.median(np.diff(times)))
 
     alone = rate()
-    widget.output.layers["raw"].setChecked(False)
+    widget.form.output.layers["raw"].setChecked(False)
     widget.start()
     more_frames(qtbot, widget)
     together = rate()
@@ -163,9 +163,9 @@ def test_a_camera_that_fails_is_told_and_can_be_started_again(
 
 def test_no_camera_says_what_to_do(qtbot: Any, widget: LiveWidget, core: Any, said: list[str]) -> None:
     core.unloadAllDevices()
-    until(qtbot, lambda: "load a configuration" in widget.source_panel.status.text())
-    assert not widget.source_panel.live.isEnabled()
-    widget.source_panel.load_configuration.emit("/no/such.cfg")
+    until(qtbot, lambda: "load a configuration" in widget.form.source.status.text())
+    assert not widget.form.source.live.isEnabled()
+    widget.form.source.load_configuration.emit("/no/such.cfg")
     assert any("cannot be loaded" in message for message in said)
 
 
@@ -188,8 +188,8 @@ def test_a_registrar_that_fails_is_told_once_and_can_be_started_again(
         qtbot.wait(400)
     assert len(said) == 1
     assert "Choose the CPU" in said[0] if "CUDA" in str(error) else "Start" in said[0]
-    until(qtbot, lambda: widget.start_button.text() == "Clear error")
-    widget.start_button.click()
+    until(qtbot, lambda: widget.form.start_button.text() == "Clear error")
+    widget.form.start_button.click()
     until(qtbot, lambda: widget.engine.state == "idle")
     widget.start()
     more_frames(qtbot, widget)

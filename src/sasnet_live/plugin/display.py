@@ -1,0 +1,143 @@
+"""What of the results reaches the window, and when: the one place where layers, figures and chart are touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .chart import Chart
+from .engine import LiveEngine, Result
+from .history import History
+from .layers import LiveLayers
+from .overlay import FiguresOverlay
+from .pace import Pace
+from .pictures import Scan
+from .readout import Readout
+from .theme import Palette
+from .trust import Figures, figures_of, trust_of
+
+FIGURES_EVERY_S = 0.25
+"""Nobody reads figures that change more often, and text on the canvas takes longer to draw than an image."""
+CHART_EVERY_S = 0.5
+
+
+class LiveDisplay:
+    """Shows the newest result.
+
+    Layers follow as often as drawing leaves time for the user, figures four times a second or at once when the trust
+    changes, the chart twice a second. What changes in one call is painted together: with OpenGL in software, to put the
+    window on the screen takes longer than to paint what changed in it.
+
+    Parameters
+    ----------
+    viewer
+        Whose layers and canvas.
+    engine
+        Where results come from.
+    readout, chart, history
+        Of the widget.
+    interval_s
+        How often `look` is called while frames come.
+    font_size
+        Of the figures on the canvas, points.
+    removed
+        Called with the kind of a layer that the user deleted.
+    failed
+        Called with what napari raised when a layer could not be shown.
+
+    Attributes
+    ----------
+    scan
+        Shown last; None before the first.
+    figures
+        Of the newest result.
+    with_overlay
+        Whether figures are written on the canvas.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        engine: LiveEngine,
+        readout: Readout,
+        chart: Chart,
+        history: History,
+        *,
+        interval_s: float,
+        font_size: int,
+        removed: Callable[[str], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.layers = LiveLayers(viewer, removed)
+        self.overlay = FiguresOverlay(viewer, font_size)
+        self.scan: Scan | None = None
+        self.figures = Figures()
+        self.with_overlay = True
+        self._engine, self._readout, self._chart, self._history = engine, readout, chart, history
+        self._failed = failed
+        self._pace = Pace(interval_s)
+        self._canvas_kind = "dark"
+        self._figures_s = self._chart_s = 0.0
+        self._charted = 0
+        self._figured: Scan | None = None  # whose figures are shown
+
+    def begin(self) -> None:
+        """A session starts."""
+        self.layers.begin()
+        self._history.clear()
+        self._charted = 0
+
+    def look(self, *, canvas_is_seen: bool = True) -> None:
+        """Fetch what is new and show what is due; called by the timer of the widget.
+
+        Parameters
+        ----------
+        canvas_is_seen
+            False where layers need not be updated, as in a minimized window.
+        """
+        now = time.monotonic()
+        self._pace.tick(now)
+        self._history.add(self._engine.take_samples())
+        if self._pace.may_draw(now):
+            result = self._engine.take_latest()
+            if result is not None:
+                self._show(result, canvas_is_seen)
+                self._pace.drawn(time.monotonic() - now)
+        if self.scan is not self._figured and self.scan is not None and now - self._figures_s >= FIGURES_EVERY_S:
+            self._figured, self._figures_s = self.scan, now
+            self._show_figures(self.scan)
+        if self._history.added != self._charted and now - self._chart_s >= CHART_EVERY_S:
+            self._charted, self._chart_s = self._history.added, now
+            self._chart.refresh()
+
+    def hide_overlay(self) -> None:
+        """Take the figures off the canvas."""
+        self.overlay.hide()
+
+    def follow_theme(self, palette: Palette) -> None:
+        """Colours for a light or dark window and canvas."""
+        self._canvas_kind = palette.canvas_kind
+        self._readout.set_background(palette.kind)
+        self._chart.set_colours(palette.background, palette.text)
+
+    def _show(self, result: Result, canvas_is_seen: bool) -> None:
+        self.scan = result.scan
+        if canvas_is_seen:
+            try:
+                self.layers.update(result.scan, result.pictures)
+            except Exception as error:
+                self._failed(error)
+            self._engine.wanted_pictures = self.layers.seen
+        registration = result.scan.registration
+        if trust_of(registration.accepted, registration.metrics.confidence) != self.figures.trust:
+            self._figures_s = 0.0  # at once
+
+    def _show_figures(self, scan: Scan) -> None:
+        registration = scan.registration
+        self.figures = figures_of(
+            registration.accepted, registration.reason, registration.metrics, self._engine.status()
+        )
+        self._readout.show_figures(self.figures)
+        if self.with_overlay:
+            self.overlay.update(self.figures, background=self._canvas_kind)

@@ -1,0 +1,63 @@
+"""How a live session stands, in words; no Qt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .engine import EngineState, LiveEngine
+from .microscope import describe_core
+from .notify import advice
+from .settings import LiveSettings
+from .trust import Trust
+
+if TYPE_CHECKING:
+    from pymmcore_plus import CMMCorePlus
+
+    from sasnet_live.sinks.protocol import SinkReport
+
+_MISSING = {"camera": "no camera: load a configuration", "folder": "choose a folder to watch"}
+
+START_BUTTON: dict[EngineState, str] = {
+    "idle": "Start registering",
+    "starting": "Stop",
+    "running": "Stop",
+    "stopping": "Finishing\N{HORIZONTAL ELLIPSIS}",
+    "failed": "Clear error",
+}
+
+
+def state_in_words(
+    state: EngineState, engine: LiveEngine, settings: LiveSettings, core: CMMCorePlus | None
+) -> tuple[str, Trust]:
+    """What the status line says, and in the colour of which trust."""
+    if state == "failed":
+        error = engine.error
+        return (advice(error) if error is not None else "stopped by an error"), "passed through"
+    source = source_in_words(engine, settings, core)
+    if state == "stopping":
+        return f"{source}: finishing", "doubtful"
+    if state == "starting":
+        return f"{source}: loading the model", "doubtful"
+    if state == "running":
+        return (source, "accepted") if engine.status().received else (f"{source}: waiting for frames", "doubtful")
+    return (source, "none") if source else (_MISSING.get(settings.source, ""), "doubtful")
+
+
+def source_in_words(engine: LiveEngine, settings: LiveSettings, core: CMMCorePlus | None) -> str:
+    """Where frames come from; empty if from nowhere."""
+    if settings.source == "folder":
+        return settings.folder
+    if settings.source == "camera":
+        return "" if core is None else describe_core(core)
+    own = engine.own_core
+    if own is not None:
+        return f"Simulated scanner  {describe_core(own).partition('  ')[2]}"
+    return f"Simulated scanner, {settings.level}"
+
+
+def written_in_words(report: SinkReport) -> str:
+    """What became of one file of a recording."""
+    if not report.paths:
+        return f"{report.sink}: nothing written"
+    state = "" if report.complete else f"  not complete: {report.problem or 'frames are missing'}"
+    return f"{report.paths[0].name}: {report.verified} frames{state}"

@@ -1,0 +1,130 @@
+"""What the layers of a live session show: from a registration to pixels; no Qt, no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sasnet_live.frame import Frame, Pixels, Registration
+from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+
+
+class Scan:
+    """A frame, its registration, and the passes, split once for all pictures.
+
+    Parameters
+    ----------
+    frame, registration
+        Of one frame; neither is modified.
+    geometry
+        Of the frame.
+    """
+
+    def __init__(self, frame: Frame, registration: Registration, geometry: ScanGeometry) -> None:
+        self.frame, self.registration, self.geometry = frame, registration, geometry
+
+    @cached_property
+    def passes(self) -> tuple[Pixels, Pixels]:
+        """(n_b, W) float32 each: the forward pass at the backward lines, and the backward pass as it came."""
+        forward, backward = split(self.frame.data, self.geometry)
+        target = forward_at_backward_lines(np.asarray(forward, np.float32), len(backward), self.geometry)
+        return target, np.asarray(backward, np.float32)
+
+    @property
+    def registered(self) -> Pixels:
+        """(n_b, W) float32: the backward lines that are in the registered image."""
+        registration = self.registration
+        return registration.warped if registration.rendered is None else registration.rendered
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One layer.
+
+    Attributes
+    ----------
+    title
+        For people.
+    pixels
+        From a scan to what is shown: a frame (H, W), or lines of the backward pass (n_b, W).
+    place
+        (row, column) when layers are side by side.
+    half
+        Whether it has only the lines of one pass, so that its px are twice as high.
+    colormap, blending
+        Names that napari knows, or "sasnet-diverging".
+    symmetric, from_zero
+        Contrast limits: the same on both sides of zero; beginning at zero.
+    """
+
+    title: str
+    pixels: Callable[[Scan], Pixels]
+    place: tuple[int, int]
+    half: bool = False
+    colormap: str = "gray"
+    blending: str = "translucent_no_depth"
+    symmetric: bool = False
+    from_zero: bool = False
+
+    def draw(self, scan: Scan) -> Pixels:
+        """As it lies on the canvas, in the orientation of the frame; may be a view of the scan's arrays."""
+        pixels = self.pixels(scan)
+        return pixels.T if self.half and scan.geometry.line_axis == "columns" else pixels
+
+    def contrast(self, pixels: Pixels) -> tuple[float, float]:
+        """Limits that suit these pixels."""
+        values = np.asarray(pixels[:: max(1, len(pixels) // 128)], np.float32)
+        values = values[np.isfinite(values)]
+        if not values.size:
+            return 0.0, 1.0
+        if self.symmetric:
+            reach = max(1.0, float(np.ceil(1.2 * np.abs(values).max())))
+            return -reach, reach
+        low, high = (float(value) for value in np.percentile(values, (0.5, 99.8)))
+        if self.from_zero:
+            low = 0.0
+        return (low, high) if high > low else (low, low + 1.0)
+
+
+def _pair(title: str, backward: Callable[[Scan], Pixels], place: tuple[int, int]) -> tuple[Picture, Picture]:
+    return (
+        Picture("forward", lambda scan: scan.passes[0], place, half=True, colormap="green"),
+        Picture(title, backward, place, half=True, colormap="magenta", blending="additive"),
+    )
+
+
+KINDS: dict[str, tuple[Picture, ...]] = {
+    "raw": (Picture("raw", lambda scan: scan.frame.data, (0, 0)),),
+    "registered": (Picture("registered", lambda scan: scan.registration.image, (0, 1)),),
+    "pair before": _pair("backward before", lambda scan: scan.passes[1], (1, 0)),
+    "pair after": _pair("backward after", lambda scan: scan.registered, (1, 1)),
+    "displacement": (
+        Picture(
+            "displacement (px)",
+            lambda scan: scan.registration.displacement_px,
+            (0, 2),
+            half=True,
+            colormap="sasnet-diverging",
+            symmetric=True,
+        ),
+    ),
+    "error": (
+        Picture(
+            "error",
+            lambda scan: np.abs(scan.passes[0] - scan.registered),
+            (1, 2),
+            half=True,
+            colormap="inferno",
+            from_zero=True,
+        ),
+    ),
+}
+"""What can be shown, by name; a pair is two layers on top of each other."""
+
+
+def draw(scan: Scan, kinds: Iterable[str]) -> dict[str, tuple[Pixels, ...]]:
+    """The pixels of some kinds of layers; any thread may."""
+    return {kind: tuple(picture.draw(scan) for picture in KINDS[kind]) for kind in kinds}
