@@ -20,7 +20,7 @@ def evaluate(
         str,
         typer.Argument(
             help="A folder of images; or-pam-sim-4k: the test split of the simulated set; or-pam-sim-one: that of one "
-            "scanner, and a recording."
+            "scanner, and a recording; other-scanner: real images through another scan model."
         ),
     ],
     methods: Annotated[
@@ -39,6 +39,7 @@ def evaluate(
             "auto",
             "or-pam-sim-4k",
             "or-pam-sim-one",
+            "other-scanner",
             "pairs",
             "raster-pairs",
             "raw",

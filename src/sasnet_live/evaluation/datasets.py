@@ -3,6 +3,7 @@
 | kind | what lies in the folder | truth |
 |---|---|---|
 | `or-pam-sim-4k` | nothing: the test split of the simulated set, made as it is needed | image, displacement |
+| `other-scanner` | nothing: real images that come with scikit-image, through another scan model | image, displacement |
 | `or-pam-sim-one` | nothing: the same of one scanner alone, and a recording of 118 frames | image, displacement |
 | `pairs` | TIFFs of two pages, or ``NAME_forward.EXT`` with ``NAME_backward.EXT`` | none |
 | `raster-pairs` | as `pairs`, scanned stepwise; each is also used as an interleaved frame | half of the forward lines |
@@ -30,10 +31,19 @@ from .case import Case, Entry
 from .images import IMAGE_SUFFIXES, TIFF_SUFFIXES, image_files, read_pages
 
 Kind = Literal[
-    "auto", "or-pam-sim-4k", "or-pam-sim-one", "pairs", "raster-pairs", "raw", "or-pam-reg-4k", "fire", "eurosat"
+    "auto",
+    "or-pam-sim-4k",
+    "or-pam-sim-one",
+    "other-scanner",
+    "pairs",
+    "raster-pairs",
+    "raw",
+    "or-pam-reg-4k",
+    "fire",
+    "eurosat",
 ]
 
-SIMULATED = ("or-pam-sim-4k", "or-pam-sim-one")
+SIMULATED = ("or-pam-sim-4k", "or-pam-sim-one", "other-scanner")
 
 
 @dataclass(frozen=True)
@@ -107,9 +117,7 @@ def open_dataset(
         raise InputError(f"kind is {kind!r}; expected one of {', '.join(get_args(Kind))}")
     name = kind if kind in SIMULATED else where
     if name in SIMULATED and (name == kind or not Path(where).exists()):
-        from .simulated import simulated_entries
-
-        return Dataset(name, tuple(simulated_entries(name, shape, geometry)))
+        return Dataset(name, tuple(_simulated(name, shape, geometry)))
     folder = Path(where)
     if not folder.is_dir():
         raise InputError(f"{where}: no such folder; expected a folder of images, or {' or '.join(SIMULATED)}")
@@ -118,6 +126,16 @@ def open_dataset(
     if not entries:
         raise InputError(f"{where}: nothing there reads as {found!r}; see --kind for the layouts")
     return Dataset(folder.resolve().name, tuple(entries))
+
+
+def _simulated(name: str, shape: tuple[int, int], geometry: ScanGeometry | None) -> list[Entry]:
+    if name == "other-scanner":
+        from .other_scanner import other_scanner_entries
+
+        return other_scanner_entries(shape, geometry)
+    from .simulated import simulated_entries
+
+    return simulated_entries(name, shape, geometry)
 
 
 def _kind_of(folder: Path) -> str:
