@@ -4,8 +4,8 @@
     python docs/benchmark_displacement.py --sizes 512 --kinds continuous --methods all --seeds 3
 
 Eight images that come with scikit-image, at three levels (`sasnet-live evaluate other-scanner` is the same). Every
-line length is measured with a beam that zig-zags, 512 px also with the other two kinds of slow axis. Prints NCC / SSIM /
-mean displacement error in px where there is texture, frames passed through, and the frames that went worst.
+line length is measured with a beam that zig-zags, 512 px also with the other two kinds of slow axis. Prints NCC, SSIM
+and mean displacement error in px where there is texture, frames passed through, and the frames that went worst.
 """
 
 from __future__ import annotations

@@ -49,6 +49,17 @@ def test_levels_share_their_vessels_and_splits_do_not(small: SimulatedPairs) -> 
     assert abs(other) < 0.5
 
 
+def test_without_noise_a_pair_is_the_same_but_for_it(small: SimulatedPairs) -> None:
+    noisy, clean = (small.load_pair("test", 2, noise=noise) for noise in (True, False))
+    for name in ("truth", "displacement_px", "textured"):
+        np.testing.assert_array_equal(getattr(noisy, name), getattr(clean, name))
+    forward = clean.raw[0::2].astype(np.float32)
+    np.testing.assert_allclose(forward, clean.forward_truth, atol=0.51)
+    added = (noisy.raw.astype(np.float32) - clean.raw) / clean.full_scale
+    assert 0.02 < added.std() < 0.15  # a hard one
+    assert abs(added.mean()) < 0.02
+
+
 def test_the_cache_is_bounded(small: SimulatedPairs) -> None:
     for index in range(0, 30, 3):
         small.load_pair("train", index)

@@ -79,8 +79,13 @@ class SimulatedPairs:
         """Level of the scanner of pair `index`, the same in all splits."""
         return self.levels[index % len(self.levels)]
 
-    def load_pair(self, split: str, index: int) -> SimulatedFrame:
+    def load_pair(self, split: str, index: int, *, noise: bool = True) -> SimulatedFrame:
         """Pair `index` of a split; about 40 ms at 512 x 512, and 150 ms more where its scene is not yet grown.
+
+        Parameters
+        ----------
+        noise
+            False: the same pair as a detector without noise would have recorded it.
 
         Raises
         ------
@@ -90,9 +95,10 @@ class SimulatedPairs:
         if not 0 <= index < self.size(split):
             raise InputError(f"pair {index} of {split!r} was asked for; expected 0 to {self.size(split) - 1}")
         rng = np.random.default_rng([_SEED, _STREAMS[split], 1, index])
+        settings = self._scanner(rng, index)
         return scan(
             self._scene(split, index // len(self.levels)),
-            self._scanner(rng, index),
+            settings if noise else settings.without_noise(),
             rng,
             height=self.height,
             width=self.width,

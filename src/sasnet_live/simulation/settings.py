@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -140,6 +140,21 @@ class ScannerSettings:
         for name in ("tail_forward", "tail_backward"):
             if getattr(self, name)[0] > 1:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected a fraction of at most 1, then a length")
+
+    def without_noise(self) -> ScannerSettings:
+        """The same scanner with a detector that adds nothing."""
+        return replace(
+            self,
+            pulse_noise=0.0,
+            line_gain_noise=0.0,
+            shot_noise=0.0,
+            electronic_noise=0.0,
+            line_offset_noise=0.0,
+            offset_wander=0.0,
+            hum_amplitude=0.0,
+            spike_rate=0.0,
+            streak_rate=0.0,
+        )
 
     @property
     def full_scale(self) -> int:
