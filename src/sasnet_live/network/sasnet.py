@@ -10,6 +10,7 @@ Shapes: B frames, n backward lines, W px along the line, w = W / fold_px folded 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,27 +19,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import SASNetConfig
-
-
-def fold(lines: Tensor, px: int) -> Tensor:
-    """(B, c, n, W) -> (B, c * px, n, W / px): neighbouring px of a line become channels; lines stay lines."""
-    batch, channels, n, width = lines.shape
-    return lines.view(batch, channels, n, width // px, px).permute(0, 1, 4, 2, 3).reshape(batch, channels * px, n, -1)
-
-
-def unfold(folded: Tensor, px: int) -> Tensor:
-    """The reverse of `fold`."""
-    batch, channels, n, width = folded.shape
-    return folded.view(batch, channels // px, px, n, width).permute(0, 1, 3, 4, 2).reshape(batch, -1, n, width * px)
-
-
-def standardized(features: Tensor) -> Tensor:
-    """Instance normalization: each channel of each frame to mean 0 and deviation 1 over lines and px."""
-    if len(features) == 1:
-        # For a single frame batch normalization is the same, and its kernel several times as fast on a CPU.
-        return F.batch_norm(features, None, None, training=True, eps=1e-4)
-    variance, mean = torch.var_mean(features, (2, 3), keepdim=True, correction=0)
-    return (features - mean) * torch.rsqrt(variance + 1e-4)
+from .layers import (
+    convolved,
+    convolved_along_line,
+    fold,
+    mean_of_neighbours,
+    mean_over_lines,
+    modulated,
+    standardization,
+    unfold,
+)
 
 
 @dataclass(frozen=True)
@@ -74,10 +64,10 @@ class SceneEncoder(nn.Module):
 
     def forward(self, lines: Tensor) -> Tensor:
         """(B, n, W) -> (B, C, n, w)."""
-        features = self.first(fold(lines[:, None], self.fold_px))  # (B, C, n, w)
+        features = convolved(self.first, fold([lines], self.fold_px))  # (B, C, n, w)
         for convolution in self.rest:
-            features = features + convolution(F.gelu(features))
-        return standardized(features)
+            features = features + convolved(convolution, F.gelu(features))  # type: ignore[arg-type]
+        return modulated(features, *standardization(features))
 
 
 class AppearanceEncoder(nn.Module):
@@ -98,21 +88,35 @@ class AppearanceEncoder(nn.Module):
 
     def forward(self, lines: Tensor, other: Tensor) -> Tensor:
         """Code (B, A, w) of `lines` (B, n, W); the other pass (B, n, W) tells how noisy they are."""
-        folded = fold(lines[:, None], self.fold_px)  # (B, px, n, w)
-        pooled = F.gelu(self.features(folded)).mean(2)  # (B, A, w)
-        code: Tensor = self.mix(torch.cat([pooled, self._moments(lines, other)], 1))  # (B, A, w)
+        features = F.gelu(convolved(self.features, fold([lines], self.fold_px)))  # (B, A, n, w)
+        known = torch.cat([mean_over_lines(features), self._moments(lines, other)], 1)  # (B, A + 4, w)
+        first, activation, second = self.mix
+        code = convolved_along_line(first, known)  # type: ignore[arg-type]
+        code = convolved_along_line(second, activation(code))  # type: ignore[arg-type]
         return code.mean(2, keepdim=True) if self.pooling == "frame" else code
 
     def _moments(self, lines: Tensor, other: Tensor) -> Tensor:
         """(B, 4, w): mean, log deviation, log of the fine detail's deviation, log deviation from the other pass."""
-        fine = lines - 0.5 * (torch.roll(lines, 1, -1) + torch.roll(lines, -1, -1))
-        rows = [lines.mean(1), _log_deviation(lines), _log_deviation(fine), _log_deviation(lines - other)]
-        return F.avg_pool1d(torch.stack(rows, 1), self.fold_px)  # (B, 4, W) -> (B, 4, w)
+        mean, other_mean = lines.mean(1), other.mean(1)  # (B, W)
+        around, around_mean = (_sum_of_neighbours(values) for values in (lines, mean))
+        rows = [
+            mean,
+            _log_deviation(lines, mean),
+            _log_deviation(torch.sub(lines, around, alpha=0.5), mean - 0.5 * around_mean),
+            _log_deviation(lines - other, mean - other_mean),
+        ]
+        return mean_of_neighbours(torch.stack(rows, 1), self.fold_px)  # (B, 4, W) -> (B, 4, w)
 
 
-def _log_deviation(lines: Tensor) -> Tensor:
-    """(B, n, W) -> (B, W); the plain formula will do, for levels are within a few deviations of 0 here."""
-    variance = lines.square().mean(1) - lines.mean(1).square()
+def _sum_of_neighbours(lines: Tensor) -> Tensor:
+    """(..., W): the px before and the px after each; a line goes on with its other end, as the weights have learned."""
+    padded = torch.cat([lines[..., -1:], lines, lines[..., :1]], -1)
+    return padded[..., :-2] + padded[..., 2:]
+
+
+def _log_deviation(lines: Tensor, mean: Tensor) -> Tensor:
+    """(B, n, W) and their mean (B, W) -> (B, W); the plain formula will do, for levels are near 0 here."""
+    variance = lines.square().mean(1) - mean.square()
     return 0.5 * (variance.clamp_min(0) + 1e-4).log()
 
 
@@ -129,8 +133,9 @@ class AdaptiveBlock(nn.Module):
 
     def forward(self, features: Tensor, code: Tensor) -> Tensor:
         """(B, C, n, w) and (B, A, w) or (B, A, 1) -> (B, C, n, w)."""
-        scale, shift = self.modulation(code)[:, :, None].chunk(2, 1)  # (B, C, 1, w) each
-        adapted = standardized(features) * (1 + scale) + shift  # AdaIN with a profile along the line
+        scale, shift = convolved_along_line(self.modulation, code).chunk(2, 1)  # (B, C, w) each
+        factor, summand = standardization(features)
+        adapted = modulated(features, factor * (1 + scale), summand * (1 + scale) + shift)  # AdaIN along the line
         return features + self.second(F.gelu(self.first(F.gelu(adapted))))  # type: ignore[no-any-return]
 
 
@@ -153,21 +158,22 @@ class Renderer(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
-    def forward(self, scenes: Tensor, images: Tensor, code: Tensor) -> Tensor:
-        """Scenes (B, 2 C, n, w), images (B, 3, n, W), codes (B, 2 A, w) -> residual (B, n, W)."""
-        features = self.enter(torch.cat([scenes, fold(images, self.fold_px)], 1))  # (B, C, n, w)
+    def forward(self, scenes: Sequence[Tensor], images: Sequence[Tensor], codes: Sequence[Tensor]) -> Tensor:
+        """Two scenes (B, C, n, w), three images (B, n, W), two codes (B, A, w) -> residual (B, n, W)."""
+        code = torch.cat([*codes], 1)  # (B, 2 A, w)
+        features = convolved(self.enter, *scenes, fold(images, self.fold_px))  # (B, C, n, w)
         for block in self.fine:
             features = block(features, code)
         passed = []
         for down, blocks in zip(self.down, self.coarse, strict=True):
             passed.append(features)
             features = down(features)  # (B, C', n / 2, w / 2)
-            code = F.avg_pool1d(code, 2) if code.shape[-1] > 1 else code
+            code = mean_of_neighbours(code, 2) if code.shape[-1] > 1 else code
             for block in blocks:  # type: ignore[attr-defined]
                 features = block(features, code)
         for up, skip in zip(reversed(self.up), reversed(passed), strict=True):
             features = skip + up(features)
-        return unfold(self.leave(F.gelu(features)), self.fold_px)[:, 0]
+        return unfold(self.leave(F.gelu(features)))
 
 
 class SASNet(nn.Module):
@@ -193,27 +199,28 @@ class SASNet(nn.Module):
             (B, n, W) the lines of the other pass on either side of each line.
         """
         n, width = source.shape[-2:]
-        of_lines, of_px = self.config.multiple
-        pad = (0, -width % of_px, 0, -n % of_lines)
-        images = torch.stack([source, reference, earlier, later], 1)  # (B, 4, n, W)
         level, scale = intensity_scale(reference)
-        images = F.pad((images - level[:, None]) / scale[:, None], pad, mode="replicate")
-        source_, reference_, earlier_, later_ = images.unbind(1)
+        source_, reference_ = (self._padded((lines - level).div_(scale)) for lines in (source, reference))
+        # Differences are taken before they are rounded to the dtype of the weights.
+        earlier_, later_ = (self._padded((lines - source).div_(scale)) for lines in (earlier, later))
 
-        scene_source, scene_reference = self.scene_encoder(source_), self.scene_encoder(reference_)
-        code_source = self.appearance_encoder(source_, reference_)
-        code_reference = self.appearance_encoder(reference_, source_)
-        residual = self.renderer(
-            torch.cat([scene_source, scene_reference], 1),
-            torch.stack([source_, earlier_ - source_, later_ - source_], 1),
-            torch.cat([code_source, code_reference], 1),
-        )
-        rendered = source + residual[:, :n, :width] * scale
-        return Rendering(rendered, scene_source, scene_reference, code_source, code_reference)
+        scenes = self.scene_encoder(source_), self.scene_encoder(reference_)
+        codes = self.appearance_encoder(source_, reference_), self.appearance_encoder(reference_, source_)
+        residual = self.renderer(scenes, (source_, earlier_, later_), codes)
+        rendered = torch.addcmul(source, residual[:, :n, :width].to(source.dtype), scale)
+        return Rendering(rendered, *scenes, *codes)
+
+    def _padded(self, lines: Tensor) -> Tensor:
+        """(B, n, W) with lines and px appended, copies of the last ones, up to the multiples that all scales need."""
+        n, width = lines.shape[-2:]
+        of_lines, of_px = self.config.multiple
+        missing = (0, -width % of_px, 0, -n % of_lines)
+        return F.pad(lines, missing, mode="replicate") if any(missing) else lines
 
 
 def intensity_scale(reference: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of frames (B, n, W), (B, 1, 1) each: the units a network works in."""
     level = reference.mean((1, 2), keepdim=True)
-    scale = reference.std((1, 2), keepdim=True).clamp_min(1e-12)
-    return level, scale
+    # Not `std`, whose one pass with running means takes forty times as long on a CPU.
+    length = torch.linalg.vector_norm(reference - level, dim=(1, 2), keepdim=True)
+    return level, (length / (reference[0].numel() - 1) ** 0.5).clamp_min(1e-12)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed
 from torch import nn
 
 from sasnet_live.errors import InputError
+from sasnet_live.network.precision import computes_bfloat16
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,10 @@ def autocast_dtype(name: str, device: torch.device) -> torch.dtype | None:
         For fp16 anywhere but on CUDA, where gradients are scaled to survive its range.
     """
     if name == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_computes_bfloat16(device)
-        return torch.bfloat16 if fast else None
+        return torch.bfloat16 if computes_bfloat16(device) else None
     if name == "fp16" and device.type != "cuda":
         raise InputError(f"precision fp16 was asked for on {device.type}; it needs CUDA: use fp32 or bf16")
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
-
-
-def _cpu_computes_bfloat16(device: torch.device) -> bool:
-    if device.type != "cpu":
-        return False
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 @contextmanager
