@@ -10,6 +10,7 @@ import typer
 
 from sasnet_live import __version__
 from sasnet_live.errors import InputError
+from sasnet_live.memory import keep_freed_memory
 from sasnet_live.threads import share_cores
 
 INTERRUPTED = 130
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     error, without a traceback unless ``--debug`` is among the arguments.
     """
     share_cores()
+    keep_freed_memory()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     if debug:

@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QMainWindow, QWidget
 
+from sasnet_live.memory import keep_freed_memory
 from sasnet_live.threads import share_cores
 
 from .theme import Palette, palette_of, style_sheet
@@ -33,6 +34,7 @@ class DockWidget(QWidget):
     def __init__(self, viewer: Any, name: str) -> None:
         super().__init__()
         share_cores()
+        keep_freed_memory()
         self.setObjectName(name)
         self._viewer = viewer
         self._closed = False
