@@ -132,7 +132,7 @@ def main() -> None:
     widget = LiveWidget(viewer, store=store)
     viewer.window.add_dock_widget(widget, name="SASNet Live", area="right")
     if options.canvas == "off":
-        _leave_canvas_unpainted(viewer)
+        leave_canvas_unpainted(viewer)
     stopwatch = Stopwatch()
     _watch(stopwatch, viewer, widget)
     widget.start()
@@ -207,7 +207,8 @@ def _canvas(viewer: Any) -> Any:
     return viewer.window._qt_viewer.canvas.native
 
 
-def _leave_canvas_unpainted(viewer: Any) -> None:
+def leave_canvas_unpainted(viewer: Any) -> None:
+    """For figures without OpenGL in software."""
     canvas = _canvas(viewer)
     commands = canvas._vispy_canvas.context.glir
 

@@ -104,7 +104,22 @@ def test_pace_leaves_the_user_half_of_the_time_where_drawing_is_slow() -> None:
     assert 0.35 < drawn * cost_s / 6.0 < 0.6
 
 
-def _draw(cost_s: float, for_s: float) -> int:
+@pytest.mark.parametrize("cost_s", [0.01, 0.06])
+def test_pace_leaves_others_that_draw_nine_tenths_of_the_time(cost_s: float) -> None:
+    assert _draw(cost_s, for_s=20.0, others_s=0.1) * cost_s / 20.0 < 0.1
+
+
+def test_pace_is_back_when_the_others_have_gone() -> None:
+    pace = Pace(1 / 30)
+    for number in range(100):
+        pace.tick(number * 0.15)
+    assert pace.share < 0.1
+    for number in range(100):
+        pace.tick(15 + number / 30)
+    assert pace.share == pytest.approx(0.5, abs=0.02)
+
+
+def _draw(cost_s: float, for_s: float, others_s: float = 0.0) -> int:
     """Frames drawn by a timer whose next call is late by the time that painting takes."""
     interval = 1 / 30
     pace, now, drawn = Pace(interval), 0.0, 0
@@ -116,6 +131,7 @@ def _draw(cost_s: float, for_s: float) -> int:
             took = cost_s
             pace.drawn(0.001)
         now += max(interval, interval + took - 0.001) if took > interval else interval
+        now += others_s
     return drawn
 
 

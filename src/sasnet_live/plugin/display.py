@@ -25,9 +25,9 @@ CHART_EVERY_S = 0.5
 class LiveDisplay:
     """Shows the newest result.
 
-    Layers follow as often as drawing leaves time for the user, figures four times a second or at once when the trust
-    changes, the chart twice a second. What changes in one call is painted together: with OpenGL in software, to put the
-    window on the screen takes longer than to paint what changed in it.
+    Layers follow as often as drawing leaves time for the user and for others that draw, figures at most four times a
+    second or at once when the trust changes, the chart at most twice. What changes in one call is painted together:
+    with OpenGL in software, to put the window on the screen takes longer than to paint what changed in it.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class LiveDisplay:
     readout, chart, history
         Of the widget.
     interval_s
-        How often `look` is called while frames come.
+        Shortest time between updates of the layers.
     font_size
         Of the figures on the canvas, points.
     removed
@@ -88,32 +88,35 @@ class LiveDisplay:
         self._history.clear()
         self._charted = 0
 
-    def look(self, *, canvas_is_seen: bool = True) -> None:
+    def look(self, interval_s: float, *, canvas_is_seen: bool = True) -> None:
         """Fetch what is new and show what is due; called by the timer of the widget.
 
         Parameters
         ----------
+        interval_s
+            That the timer was set to.
         canvas_is_seen
             False where layers need not be updated, as in a minimized window.
         """
         now = time.monotonic()
-        self._pace.tick(now)
+        self._pace.tick(now, interval_s)
         self._history.add(self._engine.take_samples())
-        if self._pace.may_draw(now):
-            result = self._engine.take_latest()
-            if result is not None:
-                self._show(result, canvas_is_seen)
-                self._pace.drawn(time.monotonic() - now)
-        if self.scan is not self._figured and self.scan is not None and now - self._figures_s >= FIGURES_EVERY_S:
-            self._figured, self._figures_s = self.scan, now
-            self._show_figures(self.scan)
-        if self._history.added != self._charted and now - self._chart_s >= CHART_EVERY_S:
+        if not self._pace.may_draw(now):
+            return
+        result = self._engine.take_latest()
+        if result is not None:
+            self._show(result, canvas_is_seen)
+        scan = self.scan
+        figures_are_due = scan is not None and scan is not self._figured and now - self._figures_s >= FIGURES_EVERY_S
+        chart_is_due = self._history.added != self._charted and now - self._chart_s >= CHART_EVERY_S
+        if scan is not None and figures_are_due:
+            self._figured, self._figures_s = scan, now
+            self._show_figures(scan)
+        if chart_is_due:
             self._charted, self._chart_s = self._history.added, now
             self._chart.refresh()
-
-    def hide_overlay(self) -> None:
-        """Take the figures off the canvas."""
-        self.overlay.hide()
+        if result is not None or figures_are_due or chart_is_due:
+            self._pace.drawn(time.monotonic() - now)
 
     def follow_theme(self, palette: Palette) -> None:
         """Colours for a light or dark window and canvas."""

@@ -250,7 +250,7 @@ class LiveWidget(DockWidget):
         if self._detection is not None and self._detection.done:
             detection, self._detection = self._detection, None
             self._show_detected(detection)
-        self.display.look(canvas_is_seen=self.canvas_is_seen)
+        self.display.look(self._timer.interval() / 1e3, canvas_is_seen=self.canvas_is_seen)
         now = time.monotonic()
         if now - self._slow_at >= SLOW_EVERY_S:
             self._slow_at = now

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 SHARE = 0.5
-"""Part of the GUI thread's time that drawing may take."""
+"""Part of the GUI thread's time that drawing may take while nobody else needs it."""
+LEAST_SHARE = 0.07
+"""Part that it takes even where others keep the thread busy, such as a preview that draws as fast as it can."""
 
 
 class Pace:
-    """Keeps the GUI thread free for part of the time where drawing is slow, as with OpenGL in software.
+    """Keeps the GUI thread free for the user, and for others that draw, where drawing is slow.
 
-    What drawing costs is seen in how late the timer after it comes: the canvas is painted between the two.
+    What drawing costs is seen in how late the timer after it comes: the canvas is painted between the two. What others
+    take is seen in how late it comes when nothing was drawn; their part is taken off ours.
 
     Parameters
     ----------
@@ -21,17 +24,28 @@ class Pace:
         self._interval_s = interval_s
         self._ticked_s: float | None = None
         self._drew_s: float | None = None
-        self._busy_s = 0.0
+        self._cost_s = 0.0
+        self._others_s = 0.0  # how late the timer comes without our doing
         self._next_s = 0.0
 
-    def tick(self, now_s: float) -> None:
-        """The timer came."""
-        if self._drew_s is not None and self._ticked_s is not None:
-            late_s = max(0.0, now_s - self._ticked_s - self._interval_s)
-            cost_s = max(late_s, self._drew_s)
-            self._busy_s += 0.3 * (cost_s - self._busy_s)
-            self._next_s = now_s + self._busy_s * (1 - SHARE) / SHARE - self._interval_s / 2
-            self._drew_s = None
+    @property
+    def share(self) -> float:
+        """Part of the time that drawing may take now."""
+        others = self._others_s / (self._others_s + self._interval_s)
+        return max(LEAST_SHARE, SHARE - others)
+
+    def tick(self, now_s: float, interval_s: float | None = None) -> None:
+        """The timer came; it had been set to this interval if that is not the usual one."""
+        interval_s = self._interval_s if interval_s is None else interval_s
+        if self._ticked_s is not None:
+            late_s = max(0.0, now_s - self._ticked_s - interval_s)
+            if self._drew_s is None:
+                self._others_s += 0.1 * (late_s - self._others_s)
+            else:
+                cost_s = max(late_s - self._others_s, self._drew_s)
+                self._cost_s += 0.3 * (cost_s - self._cost_s)
+                self._next_s = now_s + self._cost_s * (1 - self.share) / self.share - self._interval_s / 2
+                self._drew_s = None
         self._ticked_s = now_s
 
     def may_draw(self, now_s: float) -> bool:

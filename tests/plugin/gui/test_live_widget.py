@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +147,52 @@ def test_layers_are_updated_in_place_and_hold_on_to_no_frame(qtbot: Any, open_wi
     qtbot.waitUntil(lambda: not np.array_equal(raw.thumbnail, thumbnail), timeout=PATIENCE_MS)
     raw.data = np.zeros((8, 8), np.uint8)  # whatever a user does
     qtbot.waitUntil(lambda: raw.data.shape == (64, 96), timeout=PATIENCE_MS)
+    widget.shut_down()
+
+
+def test_figures_follow_a_few_times_a_second_and_the_last_ones_stay(qtbot: Any, open_widget: Any) -> None:
+    widget, viewer = open_widget()
+    overlay = viewer.canvas.overlays["sasnet_live"]
+    written: list[float] = []
+    overlay.events.text.connect(lambda: written.append(time.monotonic()))
+    widget.start()
+    until_frames(qtbot, widget)
+    qtbot.waitUntil(lambda: len(written) >= 8, timeout=PATIENCE_MS)
+    assert np.median(np.diff(written)) >= 0.2
+    widget.engine.own_core.stopSequenceAcquisition()
+    qtbot.waitUntil(lambda: widget.engine.status().waiting == 0, timeout=PATIENCE_MS)
+
+    def newest_is_shown() -> bool:
+        scan = widget.display.scan
+        return scan is not None and widget.display.figures.metrics == scan.registration.metrics
+
+    qtbot.waitUntil(newest_is_shown, timeout=PATIENCE_MS)
+    widget.shut_down()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux only")
+def test_the_window_comes_before_the_model_where_cores_are_short(qtbot: Any, open_widget: Any) -> None:
+    widget, _ = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    (worker,) = [thread for thread in threading.enumerate() if thread.name == "sasnet-live"]
+    niceness = os.getpriority(os.PRIO_PROCESS, worker.native_id)
+    assert niceness == os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + 5
+    widget.shut_down()
+
+
+def test_nothing_is_drawn_in_a_minimized_window(qtbot: Any, open_widget: Any, monkeypatch: Any) -> None:
+    widget, viewer = open_widget()
+    widget.start()
+    until_frames(qtbot, widget)
+    monkeypatch.setattr(type(viewer.window._qt_window), "isMinimized", lambda window: True)
+    until_shown(qtbot, widget, 1)
+    pixels = viewer.layers[0].data.copy()
+    until_shown(qtbot, widget)
+    assert np.array_equal(viewer.layers[0].data, pixels)
+    assert "FPS" in widget.form.readout.rates.text()  # figures and chart go on
+    monkeypatch.undo()
+    qtbot.waitUntil(lambda: not np.array_equal(viewer.layers[0].data, pixels), timeout=PATIENCE_MS)
     widget.shut_down()
 
 

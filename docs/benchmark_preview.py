@@ -1,0 +1,131 @@
+"""Whether the live preview of napari-micromanager keeps its rate while frames are registered beside it.
+
+::
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/benchmark_preview.py [--rounds 4] [--seconds 10]
+
+Both docks in one viewer, Micro-Manager's demo camera (512 x 512, 16 bit) live at the given exposure. The rate at which
+the layer "preview" is given new pixels is measured with registration stopped and running, in turns, so that whatever
+else the machine does falls on both. ``--canvas off`` leaves the canvas unpainted: where OpenGL is in software, each
+image on the canvas takes longer to draw than the preview has time. Where napari-micromanager is not installed, a timer
+that does the same stands in for it, and the first line says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# Nobody's settings are read or changed: that import sees to it, before napari's.
+from benchmark_gui import leave_canvas_unpainted, pump  # isort: skip
+
+import napari
+import numpy as np
+from qtpy.QtCore import QTimer
+
+from sasnet_live.plugin.live_widget import LiveWidget
+from sasnet_live.plugin.settings import LiveSettings, SettingsStore
+
+SETTLING_S = 3.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--exposure", type=float, default=40.0, help="ms; also the interval of the preview")
+    parser.add_argument("--model", default="lite")
+    parser.add_argument("--layers", default="raw,registered", help="shown beside the preview; or NONE")
+    parser.add_argument("--canvas", choices=["on", "off"], default="on")
+    options = parser.parse_args()
+
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.window._qt_window.resize(1360, 860)
+    core, what = preview_of_napari_micromanager(viewer) or stand_in(viewer)
+    store = SettingsStore(Path(tempfile.mkdtemp()) / "settings.json")
+    layers = () if options.layers == "NONE" else tuple(options.layers.split(","))
+    store.save(LiveSettings(source="camera", model=options.model, layers=layers))
+    widget = LiveWidget(viewer, store=store)
+    viewer.window.add_dock_widget(widget, name="SASNet Live", area="right")
+    if options.canvas == "off":
+        leave_canvas_unpainted(viewer)
+    core.loadSystemConfiguration("MMConfig_demo.cfg")
+    core.setExposure(options.exposure)
+    core.startContinuousSequenceAcquisition(0)
+    pump(lambda: "preview" in viewer.layers, 30)
+
+    updates: list[float] = []
+    viewer.layers["preview"].events.data.connect(lambda: updates.append(time.perf_counter()))
+    rates: dict[str, list[float]] = {"stopped": [], "running": []}
+    registered = 0
+    for _ in range(options.rounds):
+        for state in rates:
+            if state == "running":
+                widget.start()
+                pump(lambda: len(widget.history) >= 5, 60)
+            pump(lambda: False, SETTLING_S)
+            updates.clear()
+            before, began = widget.engine.status().processed, time.perf_counter()
+            pump(lambda: False, options.seconds)
+            rates[state].append(len(updates) / (time.perf_counter() - began))
+            if state == "running":
+                registered += widget.engine.status().processed - before
+                widget.stop()
+                pump(lambda: widget.engine.state == "idle", 60)
+    core.stopSequenceAcquisition()
+
+    print(f"{what}; napari {version('napari')}, pymmcore-plus {version('pymmcore-plus')}")
+    print(f"{options.rounds} rounds of {options.seconds:g} s, one image every {options.exposure:g} ms, ", end="")
+    print(f"layers {options.layers}, canvas {options.canvas}")
+    for state, each in rates.items():
+        print(f"registration {state}: preview {np.mean(each):.2f}/s  ({', '.join(f'{rate:.1f}' for rate in each)})")
+    ratio = np.mean(rates["running"]) / np.mean(rates["stopped"])
+    print(f"ratio {ratio:.3f}; {registered / options.rounds / options.seconds:.1f} frames a second were registered")
+    widget.shut_down()
+    viewer.close()
+
+
+def preview_of_napari_micromanager(viewer: Any) -> tuple[Any, str] | None:
+    """Its core and its version; None if it is not installed."""
+    try:
+        from napari_micromanager.main_window import MainWindow
+    except ImportError:
+        return None
+    window = MainWindow(viewer)
+    viewer.window.add_dock_widget(window, name="Main Window", area="top")
+    return window.core, f"napari-micromanager {version('napari-micromanager')}"
+
+
+def stand_in(viewer: Any) -> tuple[Any, str]:
+    """What `CoreViewerLink` of napari-micromanager 0.3.1 does in live mode."""
+    from pymmcore_plus import CMMCorePlus
+
+    core = CMMCorePlus.instance()
+    timer = QTimer(viewer.window._qt_window)
+
+    def show() -> None:
+        if not core.isSequenceRunning() or not core.getRemainingImageCount():
+            return
+        image = core.getLastImage()
+        if "preview" in viewer.layers:
+            viewer.layers["preview"].data = image
+        else:
+            viewer.add_image(image, name="preview")
+
+    timer.timeout.connect(show)
+    core.events.continuousSequenceAcquisitionStarted.connect(lambda: timer.start(int(core.getExposure())))
+    try:
+        version("napari-micromanager")
+    except PackageNotFoundError:
+        why = "is not installed"
+    else:
+        why = "cannot be imported"
+    return core, f"a timer stands in for napari-micromanager, which {why}"
+
+
+if __name__ == "__main__":
+    main()
