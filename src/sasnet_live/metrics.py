@@ -184,24 +184,20 @@ def _ssim(reference: Tensor, images: Sequence[Tensor], data_range: Tensor) -> Te
     scale = 1 / data_range[..., None, None]
     mean = reference.mean((-2, -1), keepdim=True)
     pedestal = mean * scale
-    x = (reference - mean).mul_(scale)
+    shape = torch.broadcast_shapes(reference.shape, *(image.shape for image in images))
+    x, *ys = ((frames - mean).mul_(scale).expand(shape) for frames in (reference, *images))
     if min(x.shape[-2:]) < SSIM_WINDOW_PX:
-        return torch.stack([(x * image).mean((-2, -1)) * math.nan for image in images])
-    mean_x = _smoothed(x)
-    level_x = mean_x + pedestal
-    figures = []
-    for image in images:
-        y = (image - mean).mul_(scale)
-        mean_y = _smoothed(y)
-        # With d = x - y, mean_x^2 + mean_y^2 = 2 mean_x mean_y + mean_d^2, and var_x + var_y = 2 cov + var_d:
-        # two smoothed maps an image instead of three, beside the mean.
-        mean_d_squared = (mean_x - mean_y).square_()
-        variance_d = _smoothed((x - y).square_()).sub_(mean_d_squared)
-        luminance = (mean_y + pedestal).mul_(2 * level_x).add_(_K1**2)
-        structure = _smoothed(x * y).sub_(mean_x * mean_y).mul_(2).add_(_K2**2)
-        worst = (luminance + mean_d_squared) * (structure + variance_d)
-        figures.append((luminance * structure / worst).mean((-2, -1)))
-    return torch.stack(figures)
+        return torch.stack([(x * y).mean((-2, -1)) * math.nan for y in ys])
+    # With d = x - y, mean_x^2 + mean_y^2 = 2 mean_x mean_y + mean_d^2, and var_x + var_y = 2 cov + var_d: two smoothed
+    # maps an image instead of three, beside the mean. All in one go: half the time on two threads.
+    count = len(ys)
+    maps = _smoothed(torch.stack([x, *ys, *((x - y).square_() for y in ys), *(x * y for y in ys)]))
+    mean_x, mean_y, square_d, product = maps[0], maps[1 : 1 + count], maps[1 + count : 1 + 2 * count], maps[-count:]
+    mean_d_squared = (mean_x - mean_y).square_()
+    luminance = (mean_y + pedestal).mul_(2 * (mean_x + pedestal)).add_(_K1**2)
+    structure = torch.addcmul(product, mean_x, mean_y, value=-1).mul_(2).add_(_K2**2)
+    worst = (luminance + mean_d_squared) * (structure + square_d).sub_(mean_d_squared)
+    return (luminance * structure).div_(worst).mean((-2, -1))
 
 
 def _smoothed(maps: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from sasnet_live.correspondence.filters import blur
@@ -25,9 +26,12 @@ def match_gain(target: Tensor, moved: Tensor) -> Tensor:
     -------
     (B, n, W)
     """
-    target_mean, moved_mean = target.mean(1, keepdim=True), moved.mean(1, keepdim=True)
-    centred = moved - moved_mean
-    covariance = blur(((target - target_mean) * centred).mean(1, keepdim=True), SMOOTHING_PX)
-    variance = blur(centred.square().mean(1, keepdim=True), SMOOTHING_PX)
+    target_mean, moved_mean = target.mean(1), moved.mean(1)  # (B, W) each
+    centred = moved - moved_mean[:, None]
+    covariance = (centred * (target - target_mean[:, None])).mean(1)
+    variance = centred.square().mean(1)
+    # All four profiles in one go: each blur is 75 small operations, whatever it is given.
+    profiles = blur(torch.stack([target_mean, moved_mean, covariance, variance], 1), SMOOTHING_PX)
+    target_mean, moved_mean, covariance, variance = profiles[:, :, None].unbind(1)  # (B, 1, W) each
     gain = (covariance / (variance + 1e-20)).clamp(*GAIN_RANGE)
-    return blur(target_mean, SMOOTHING_PX) + gain * (moved - blur(moved_mean, SMOOTHING_PX))
+    return torch.addcmul(target_mean, moved - moved_mean, gain)
