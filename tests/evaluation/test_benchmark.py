@@ -20,6 +20,7 @@ from sasnet_live.evaluation.case import Case, ControlPoints
 from sasnet_live.evaluation.datasets import Dataset
 from sasnet_live.evaluation.implicit import ImplicitModel
 from sasnet_live.evaluation.methods import (
+    CLASSICAL,
     NoRegistration,
     OurModel,
     Registered,
@@ -250,6 +251,23 @@ class TestReport:
         assert "no key points &lt;here&gt;" in page
         for heading in ("<h2>easy</h2>", "<h2>hard</h2>", "<h2>all</h2>", "against none"):
             assert heading in page
+
+    def test_every_method_looks_different_in_the_pictures(self) -> None:
+        names = [*CLASSICAL, "lite", "lite:warped", "full", "full:warped", "correspondence", "runs/x.safetensors"]
+        styles = [tuple(figures._style(name, names).items()) for name in names]
+        assert len({str(style) for style in styles}) == len(names)
+
+    def test_many_methods_are_shown_in_several_rows(self) -> None:
+        methods = {f"m{i}": Constant(float(i)) for i in range(13)}
+        found = run_benchmark(_dataset([_case(displacement_px=np.full((16, 24), 2.0))]), methods)
+        heights = []
+        for count in (2, 6, 13):
+            few = replace(found.examples[0], results=dict(list(found.examples[0].results.items())[:count]))
+            width, height = np.frombuffer(figures.example_images(few)[16:24], ">u4")
+            assert width <= 2.2 * 7 * 110 + 1
+            heights.append(height)
+        assert heights[0] == heights[1]
+        assert heights[2] > 2.5 * heights[1]
 
     def test_pictures_of_cases_without_any_truth(self) -> None:
         class Silent:

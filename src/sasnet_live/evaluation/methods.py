@@ -120,7 +120,7 @@ def _peer(name: str) -> Callable[[], Method]:
     return make
 
 
-_CLASSICAL: dict[str, Callable[[], Method]] = {
+CLASSICAL: dict[str, Callable[[], Method]] = {
     "none": NoRegistration,
     "line-phase": _peer("LinePhase"),
     "rigid": _peer("BestRigidShift"),
@@ -138,7 +138,7 @@ _WARPED = ":warped"
 
 def method_names() -> tuple[str, ...]:
     """Every name that `make_methods` takes besides files, ours as ``model`` (rendered) and ``model:warped``."""
-    return (*_CLASSICAL, *_our_names())
+    return (*CLASSICAL, *_our_names())
 
 
 def make_methods(names: Sequence[str], device: str = "auto") -> dict[str, Method]:
@@ -158,8 +158,8 @@ def make_methods(names: Sequence[str], device: str = "auto") -> dict[str, Method
     wanted = dict.fromkeys(single for name in names for single in _group(name))
     methods: dict[str, Method] = {}
     for name in wanted:
-        if name in _CLASSICAL:
-            methods[name] = _CLASSICAL[name]()
+        if name in CLASSICAL:
+            methods[name] = CLASSICAL[name]()
             continue
         known = method_names()
         if _is_file(name):
@@ -181,7 +181,7 @@ def make_methods(names: Sequence[str], device: str = "auto") -> dict[str, Method
 def _group(name: str) -> tuple[str, ...]:
     if name not in _GROUPS:
         return (name,)
-    return (*(_CLASSICAL if name != "ours" else ()), *(_our_names() if name != "peers" else ()))
+    return (*(CLASSICAL if name != "ours" else ()), *(_our_names() if name != "peers" else ()))
 
 
 def _is_file(name: str) -> bool:

@@ -42,7 +42,8 @@ class ModelSpeed:
     gflop
         Floating-point operations of convolutions and matrix products in one frame, in 1e9; 0 if there are none.
     over_arithmetic
-        Median time over the time that `gflop` takes at the machine's rate of convolution; NaN without any.
+        Median time over the time that `gflop` takes at the machine's rate of convolution in the model's precision; NaN
+        without any.
     stages_ms
         Median time of each stage where the registrar tells them.
     described
@@ -60,11 +61,17 @@ class ModelSpeed:
 
 @dataclass(frozen=True)
 class Speed:
-    """All that `measure` found; `as_dict` is what goes into JSON."""
+    """All that `measure` found; `as_dict` is what goes into JSON.
+
+    Attributes
+    ----------
+    convolution_gflop_per_s
+        By precision: float32, and those of the models.
+    """
 
     machine: dict[str, str]
     shape: tuple[int, int]
-    convolution_gflop_per_s: float
+    convolution_gflop_per_s: dict[str, float]
     metrics: Timing
     models: list[ModelSpeed] = field(default_factory=list)
 
@@ -108,13 +115,13 @@ def measure(
     say("simulating frames")
     raws = _frames(shape, geometry)
     say("convolution")
-    rate = convolution_gflop_per_s(_torch_device(device))
+    rates = {"fp32": convolution_gflop_per_s(_torch_device(device))}
     say("metrics")
     metrics = _metrics_timing(shape)
     found = []
     for model in models:
         say(model)
-        found.append(_model_speed(model, raws, frames, device, geometry, rate))
+        found.append(_model_speed(model, raws, frames, device, geometry, rates))
     machine = {
         "processor": _processor(),
         "threads": str(torch.get_num_threads()),
@@ -122,7 +129,7 @@ def measure(
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    return Speed(machine, shape, rate, metrics, found)
+    return Speed(machine, shape, rates, metrics, found)
 
 
 def timed(call: Callable[[], object], repeats: int, warm_up: int = 3) -> Timing:
@@ -137,13 +144,20 @@ def timed(call: Callable[[], object], repeats: int, warm_up: int = 3) -> Timing:
     return _timing(times)
 
 
-def convolution_gflop_per_s(device: str = "cpu") -> float:
-    """Rate of 3 x 3 convolution, 32 to 32 channels at 256 x 512, float32: the best of several, in 1e9 per second."""
+def convolution_gflop_per_s(device: str = "cpu", precision: str = "fp32") -> float:
+    """Rate of 3 x 3 convolution, 32 to 32 channels at 256 x 512: the best of several, in 1e9 per second.
+
+    In the memory layout that the networks use, channels last.
+    """
     import torch
 
+    from sasnet_live.network.precision import DTYPES
+
     channels, height, width = 32, 256, 512
-    images = torch.zeros(1, channels, height, width, device=device)
-    weights = torch.zeros(channels, channels, 3, 3, device=device)
+    images, weights = (
+        torch.zeros(shape, device=device, dtype=DTYPES[precision]).to(memory_format=torch.channels_last)
+        for shape in ((1, channels, height, width), (channels, channels, 3, 3))
+    )
 
     def convolve() -> None:
         torch.nn.functional.conv2d(images, weights, padding=1)
@@ -156,7 +170,7 @@ def convolution_gflop_per_s(device: str = "cpu") -> float:
 
 
 def _model_speed(
-    model: str, raws: list[Any], frames: int, device: str, geometry: ScanGeometry, rate: float
+    model: str, raws: list[Any], frames: int, device: str, geometry: ScanGeometry, rates: dict[str, float]
 ) -> ModelSpeed:
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -178,15 +192,19 @@ def _model_speed(
     with FlopCounterMode(display=False) as counter:
         registrar.register(raws[0])
     gflop = counter.get_total_flops() / 1e9
+    described = {key: str(value) for key, value in registrar.describe().items()}
+    precision = described.get("precision", "fp32")
+    if precision not in rates:
+        rates[precision] = convolution_gflop_per_s(_torch_device(device), precision)
     timing = _timing(times)
     return ModelSpeed(
         model=model,
         frame=timing,
         frames_per_s=1e3 / timing.median_ms,
         gflop=gflop,
-        over_arithmetic=timing.median_ms / (gflop / rate * 1e3) if gflop else float("nan"),
+        over_arithmetic=timing.median_ms / (gflop / rates[precision] * 1e3) if gflop else float("nan"),
         stages_ms={stage: float(np.median(values)) for stage, values in stages.items()},
-        described={key: str(value) for key, value in registrar.describe().items()},
+        described=described,
     )
 
 
