@@ -184,7 +184,7 @@ def _ssim(reference: Tensor, images: Sequence[Tensor], data_range: Tensor) -> Te
     scale = 1 / data_range[..., None, None]
     mean = reference.mean((-2, -1), keepdim=True)
     pedestal = mean * scale
-    shape = torch.broadcast_shapes(reference.shape, *(image.shape for image in images))
+    shape = np.broadcast_shapes(reference.shape, *(image.shape for image in images))
     x, *ys = ((frames - mean).mul_(scale).expand(shape) for frames in (reference, *images))
     if min(x.shape[-2:]) < SSIM_WINDOW_PX:
         return torch.stack([(x * y).mean((-2, -1)) * math.nan for y in ys])

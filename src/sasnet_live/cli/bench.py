@@ -58,8 +58,9 @@ def _print(speed: Speed) -> None:
         console = Console(width=150)
     machine = ", ".join(f"{key} {value}" for key, value in speed.machine.items() if value)
     console.print(machine, highlight=False)
+    rates = ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in speed.convolution_gflop_per_s.items())
     console.print(
-        f"convolution {speed.convolution_gflop_per_s:.0f} GFLOP/s; NCC and SSIM before and after "
+        f"convolution {rates}; NCC and SSIM before and after "
         f"{speed.metrics.median_ms:.1f} ms (fastest {speed.metrics.fastest_ms:.1f})",
         highlight=False,
     )
