@@ -87,7 +87,7 @@ def train_variant(name: str, options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> Benchmark:
-    files = {str(folder_of(name, options) / BEST): name for name in VARIANTS}
+    files = {str(folder_of(name, options) / BEST): name for name in options.variants}
     methods = make_methods([*OTHERS, *files], options.device)
     named = {files.get(name, name): method for name, method in methods.items()}
     dataset = open_dataset("or-pam-sim-one", shape=tuple(options.size)).select(limit=options.limit)
@@ -105,11 +105,13 @@ def print_table(benchmark: Benchmark, options: argparse.Namespace) -> None:
 
     frames = len(figures("one-scanner", "none", "ncc"))
     pairs = len(figures("recording", "none", "temporal_ncc"))
-    cards = [read_card(folder_of(name, options) / BEST) for name in VARIANTS]
-    minutes = [card.training["elapsed_s"] / 60 for card in cards]
-    print(f"\n{frames} test frames of {options.size[0]} x {options.size[1]} px, temporal NCC over {pairs} pairs; channels")
-    print(f"{cards[0].config.channels}, {options.steps} steps of {options.batch_size} samples,")
-    print(f"{min(minutes):.0f} to {max(minutes):.0f} min a run, {cards[0].training['computed_in']}\n")
+    cards = [read_card(folder_of(name, options) / BEST) for name in options.variants]
+    print(f"\n{frames} test frames of {options.size[0]} x {options.size[1]} px, temporal NCC over {pairs} pairs.")
+    print(
+        f"Trained: channels {cards[0].config.channels}, {options.steps} steps of {options.batch_size} samples, "
+        f"{cards[0].training['computed_in']}; best checkpoints at steps "
+        f"{', '.join(str(card.training['step']) for card in cards)}.\n"
+    )
     print(f"| method | {' | '.join(COLUMNS.values())} | NCC with the forward pass | temporal NCC | published |")
     print("|---|---|---|---|---|---|---|")
     for method in benchmark.methods:
@@ -128,11 +130,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=[128, 192], help="lines and px of raw frames")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--limit", type=int, help="test frames")
+    parser.add_argument("--limit", type=int, help="test frames, and frames of the recording")
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--only", choices=["train", "evaluate"])
     options = parser.parse_args()
     if options.only != "evaluate":
-        for name in VARIANTS:
+        for name in options.variants:
             train_variant(name, options)
     if options.only != "train":
         benchmark = evaluate(options)
