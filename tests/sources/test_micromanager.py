@@ -24,7 +24,9 @@ from .conftest import Collector, wait_for
 pymmcore_plus = pytest.importorskip("pymmcore_plus")
 useq = pytest.importorskip("useq")
 
-from sasnet_live.sources.micromanager import MicroManagerSource, connect_direct, find_core, stream_of  # noqa: E402
+from sasnet_live.sources.core import connect_direct, find_core  # noqa: E402
+from sasnet_live.sources.micromanager import MicroManagerSource  # noqa: E402
+from sasnet_live.sources.useq_stream import stream_of  # noqa: E402
 
 
 def run(core: Any, sequence: Any) -> None:

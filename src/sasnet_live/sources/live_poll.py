@@ -1,0 +1,132 @@
+"""The images of a core's live mode, each taken once: live mode has no signal for a frame."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sasnet_live.frame import Pixels
+from sasnet_live.stream import EndReason
+
+if TYPE_CHECKING:
+    from pymmcore_plus import CMMCorePlus
+
+POLL_INTERVAL_S = 0.002
+
+
+class LivePoll:
+    """Takes each image of a live session once, in its own thread.
+
+    It asks the core for its last image and takes each image number once; numbers it did not see in time are fetched
+    from the circular buffer, from which nothing is ever removed.
+
+    Parameters
+    ----------
+    core
+        With a live session under way.
+    put
+        Called with this object, an image and its tags.
+    ended
+        Called once with this object, why the session ended, and how many images were missed.
+    failed
+        Called with an exception, before `ended`.
+    """
+
+    def __init__(
+        self,
+        core: CMMCorePlus,
+        put: Callable[[LivePoll, Pixels, Mapping[str, Any]], None],
+        ended: Callable[[LivePoll, EndReason, int], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._core, self._put, self._ended, self._failed = core, put, ended, failed
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sasnet-live-poll", daemon=True)
+        self._last: int | None = None
+        self._missing = 0
+
+    def start(self) -> None:
+        """Begin to take images."""
+        self._thread.start()
+
+    def stop(self, *, wait: bool) -> None:
+        """End the thread; wait for it only where that cannot hold up a GUI for long."""
+        self._stopping.set()
+        if wait and threading.current_thread() is not self._thread:
+            self._thread.join(5)
+
+    def _run(self) -> None:
+        reason: EndReason = "stopped"
+        quiet_since = time.perf_counter()
+        try:
+            while not self._stopping.wait(POLL_INTERVAL_S):
+                if self._take():
+                    quiet_since = time.perf_counter()
+                elif time.perf_counter() - quiet_since > 0.1:
+                    # Asked only when no image came: a camera that failed or a core that was reset sends no signal.
+                    quiet_since = time.perf_counter()
+                    if not self._sequence_running():
+                        reason = "stopped" if self._stopping.is_set() else "errored"
+                        break
+            if reason == "stopped" and not self._sequence_running():
+                self._take()  # the last image of this session, unless the next one is under way
+        except BaseException as error:
+            reason = "errored"
+            self._failed(error)
+        self._ended(self, reason, self._missing)
+
+    def _take(self) -> bool:
+        """Deliver what came since the last time; whether anything did."""
+        try:
+            image, metadata = self._core.getLastImageAndMD()
+        except (IndexError, RuntimeError):
+            return False
+        tags = dict(metadata)
+        number = _image_number(tags)
+        if number is not None and number == self._last:
+            return False
+        if number is not None and self._last is not None and number > self._last + 1:
+            for earlier in self._recover(self._last + 1, number):
+                self._put(self, *earlier)
+        self._last = number
+        self._put(self, image, tags)
+        return True
+
+    def _recover(self, first: int, end: int) -> Iterator[tuple[Pixels, dict[str, Any]]]:
+        """Images numbered [first, end) from the circular buffer, in order; those gone are counted as missing."""
+        back = end - first
+        for wanted in range(first, end):
+            found = None
+            for _ in range(10):  # images go on coming: where one is, counted from the last, changes meanwhile
+                try:
+                    image, metadata = self._core.getNBeforeLastImageAndMD(max(0, back))
+                except (IndexError, RuntimeError):
+                    break
+                tags = dict(metadata)
+                number = _image_number(tags)
+                if number is None:
+                    break
+                if number == wanted:
+                    found = image, tags
+                    break
+                back += number - wanted
+            back -= 1
+            if found is None:
+                self._missing += 1
+            else:
+                yield found
+
+    def _sequence_running(self) -> bool:
+        try:
+            return bool(self._core.isSequenceRunning())
+        except RuntimeError:
+            return False
+
+
+def _image_number(tags: Mapping[str, Any]) -> int | None:
+    try:
+        return int(tags["ImageNumber"])
+    except (KeyError, ValueError):
+        return None
