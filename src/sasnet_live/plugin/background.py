@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-GIVE_WAY = 5
-"""Added to the niceness of a thread that computes; the GUI's thread then comes first where cores are short."""
-
-
-def give_way() -> None:
-    """Let the threads of the GUI and of the camera run before this one, and before those that it starts from now on.
-
-    On Linux, where threads have a niceness of their own; elsewhere the scheduler favours a thread that mostly waits by
-    itself.
-    """
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, os.getpid()) + GIVE_WAY)
 
 
 class Background(Generic[T]):

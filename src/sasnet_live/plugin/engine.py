@@ -22,7 +22,6 @@ from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 
-from .background import give_way
 from .pictures import Scan, draw
 from .recorder import Recorder, RecordingPlan
 from .settings import LiveSettings
@@ -330,8 +329,7 @@ class LiveEngine:
         return None
 
     def _prepare(self, stream: StreamInfo) -> None:
-        """In the pipeline's thread, before it loads torch, whose threads inherit the priority."""
-        give_way()
+        """In the pipeline's thread."""
         if self._process is not None:
             self._process.prepare(stream)
             self._description = self._process.describe()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -167,17 +164,6 @@ def test_figures_follow_a_few_times_a_second_and_the_last_ones_stay(qtbot: Any, 
         return scan is not None and widget.display.figures.metrics == scan.registration.metrics
 
     qtbot.waitUntil(newest_is_shown, timeout=PATIENCE_MS)
-    widget.shut_down()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux only")
-def test_the_window_comes_before_the_model_where_cores_are_short(qtbot: Any, open_widget: Any) -> None:
-    widget, _ = open_widget()
-    widget.start()
-    until_frames(qtbot, widget)
-    (worker,) = [thread for thread in threading.enumerate() if thread.name == "sasnet-live"]
-    niceness = os.getpriority(os.PRIO_PROCESS, worker.native_id)
-    assert niceness == os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + 5
     widget.shut_down()
 
 
