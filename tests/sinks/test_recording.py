@@ -15,7 +15,8 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.sinks.layout import PageOrder
 from sasnet_live.sinks.ome_tiff import frame_figures, read_record
-from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink, as_dtype
+from sasnet_live.sinks.output import as_dtype
+from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink
 from sasnet_live.stream import Axis, StreamInfo
 
 H, W = 12, 10

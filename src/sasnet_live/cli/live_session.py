@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sasnet_live.pipeline import LivePipeline
     from sasnet_live.registrar import Registrar
     from sasnet_live.scan import ScanGeometry
+    from sasnet_live.sinks.output import Content
     from sasnet_live.sinks.protocol import FrameSink
-    from sasnet_live.sinks.recording import Content
     from sasnet_live.stream import EndReason, StreamInfo
 
 _LOOK_EVERY_S = 0.05

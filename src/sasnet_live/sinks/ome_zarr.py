@@ -7,16 +7,15 @@ import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.sinks.layout import PageOrder, elapsed_s
-from sasnet_live.sinks.metrics_table import figures_of
-from sasnet_live.sinks.protocol import SinkReport, part_path
-from sasnet_live.sinks.recording import Content, as_dtype, check_writable, content_of, describe_stream
+from sasnet_live.sinks.output import Content, Destination, Written, check_writable
+from sasnet_live.sinks.protocol import SinkReport
 from sasnet_live.stream import StreamInfo
 
 if TYPE_CHECKING:
@@ -54,44 +53,33 @@ class OmeZarrSink:
         record: Callable[[], Mapping[str, str]] | None = None,
         overwrite: bool = False,
     ) -> None:
-        if content not in get_args(Content):
-            raise InputError(f"content is {content!r}; expected one of {', '.join(get_args(Content))}")
-        self._path = Path(path)
-        self._content: Content = content
-        self._dtype = None if dtype is None else np.dtype(dtype)
-        self._record = record or dict
-        self._overwrite = overwrite
-        self._part = 0
+        self._written = Written(content, None if dtype is None else np.dtype(dtype), record)
+        self._destination = Destination(path, overwrite)
         self._info: StreamInfo | None = None
         self._order: PageOrder | None = None
         self._stream: OMEStream | None = None
         self._first: Frame | None = None
         self._at = 0
         self._checksums: dict[int, int] = {}
-        check_writable(self._path, overwrite)
 
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self._here.name
-
-    @property
-    def _here(self) -> Path:
-        return part_path(self._path, max(self._part, 1))
+        return self._destination.name
 
     def open(self, stream: StreamInfo) -> None:
         """Choose the folder; it is made with the first frame, whose size after registration is known then."""
-        self._part += 1
+        folder = self._destination.next()
         self._info = stream
         self._order = PageOrder.of(stream)
         self._stream = self._first = None
         self._at = 0
         self._checksums.clear()
-        check_writable(self._here, self._overwrite)
+        check_writable(folder, self._destination.overwrite)
 
     def write(self, frame: Frame, registration: Registration) -> None:
         """Hand a frame to the writer."""
-        image = np.ascontiguousarray(as_dtype(content_of(self._content, frame, registration), self._dtype))
+        image = np.ascontiguousarray(self._written.image_of(frame, registration))
         if self._stream is None:
             self._first = frame
             self._stream = self._new_stream(image)
@@ -105,9 +93,8 @@ class OmeZarrSink:
         exposure_ms = frame.metadata.get("exposure_ms")
         if exposure_ms:
             metadata["exposure_time"] = float(exposure_ms) / 1e3
-        if self._content != "raw":
-            # JSON has no NaN.
-            metadata.update({k: None if v != v else v for k, v in figures_of(registration).items()})
+        # JSON has no NaN.
+        metadata.update({k: None if v != v else v for k, v in self._written.figures_of(registration).items()})
         self._stream.append(image, frame_metadata=metadata)
         self._checksums[frame.sequence_number] = zlib.crc32(image.data)
         self._at += 1
@@ -116,8 +103,8 @@ class OmeZarrSink:
         """Wait until the frames handed over are on disk."""
         if self._stream is None:
             return
-        if not self._here.exists():
-            raise FileNotFoundError(f"{self._here} has been removed while it was being written")
+        if not self._destination.path.exists():
+            raise FileNotFoundError(f"{self._destination.path} has been removed while it was being written")
         # ome-writers keeps the futures of its writes until it is closed, and has no flush of its own.
         futures = getattr(self._stream._backend, "_futures", [])
         while futures:
@@ -132,25 +119,25 @@ class OmeZarrSink:
             stream.close()
             verified = self._verified()
         except Exception as error:
-            return SinkReport(self.name, 0, 0, (self._here,), f"{type(error).__name__}: {error}")
-        return SinkReport(self.name, 0, verified, (self._here,))
+            return SinkReport(self.name, 0, 0, (self._destination.path,), f"{type(error).__name__}: {error}")
+        return SinkReport(self.name, 0, verified, (self._destination.path,))
 
     def _new_stream(self, image: Pixels) -> OMEStream:
         from ome_writers import AcquisitionSettings, OmeZarrFormat, create_stream
 
         if self._info is None or self._order is None:
             raise InputError("write() came before open(); open the sink with a stream first")
-        if self._overwrite and self._here.exists():
-            shutil.rmtree(self._here)
+        if self._destination.overwrite and self._destination.path.exists():
+            shutil.rmtree(self._destination.path)
         settings = AcquisitionSettings(
-            root_path=str(self._here),
+            root_path=str(self._destination.path),
             dtype=str(image.dtype),
             dimensions=tuple(_dimensions(self._info, self._order, image)),
             format=OmeZarrFormat(),
-            overwrite=self._overwrite,
+            overwrite=self._destination.overwrite,
         )
         stream = create_stream(settings)
-        record = {**describe_stream(self._info), "content": self._content, **self._record()}
+        record = self._written.record_of(self._info)
         stream.set_global_metadata(_RECORD, {**record, "channels": json.dumps(self._info.channels)})
         return stream
 
@@ -159,7 +146,7 @@ class OmeZarrSink:
         listed = 0
         numbers = sorted(self._checksums)
         checked = set(numbers[:: max(1, -(-len(numbers) // _CHECKED_FRAMES))])
-        for group in (self._here, *(path for path in self._here.iterdir() if path.is_dir())):
+        for group in (self._destination.path, *(path for path in self._destination.path.iterdir() if path.is_dir())):
             places = _places_in(group)
             if not places:
                 continue

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.sinks.layout import PageOrder, elapsed_s
-from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
-from sasnet_live.sinks.ome_tiff import OmeTiffWriter, partial_path
-from sasnet_live.sinks.protocol import SinkReport, part_path
+from sasnet_live.sinks.metrics_table import MetricsTable
+from sasnet_live.sinks.ome_tiff import OmeTiffWriter
+from sasnet_live.sinks.output import Content, Destination, Written, check_writable
+from sasnet_live.sinks.protocol import SinkReport
 from sasnet_live.sinks.tiff_pages import count_pages, storable
 from sasnet_live.stream import StreamInfo
-
-Content = Literal["registered", "warped", "raw", "side by side"]
 
 
 class OmeTiffSink:
@@ -55,48 +52,39 @@ class OmeTiffSink:
         record: Callable[[], Mapping[str, str]] | None = None,
         overwrite: bool = False,
     ) -> None:
-        if content not in get_args(Content):
-            raise InputError(f"content is {content!r}; expected one of {', '.join(get_args(Content))}")
-        self._path = Path(path)
-        self._content: Content = content
-        self._dtype = None if dtype is None else storable(np.dtype(dtype))
-        self._record = record or dict
-        self._overwrite = overwrite
-        self._part = 0
+        self._written = Written(content, None if dtype is None else storable(np.dtype(dtype)), record)
+        self._destination = Destination(path, overwrite)
         self._writer: OmeTiffWriter | None = None
         self._stream: StreamInfo | None = None
         self._order: PageOrder | None = None
         self._first: Frame | None = None
         self._missing = 0
         self._failed = False
-        check_writable(self._path, overwrite)
 
     @property
     def name(self) -> str:
         """The file's name."""
-        return part_path(self._path, max(self._part, 1)).name
+        return self._destination.name
 
     def open(self, stream: StreamInfo) -> None:
         """Choose the file; it is made with the first frame, whose size after registration is known then."""
-        self._part += 1
+        path = self._destination.next()
         self._stream = stream
         self._order = PageOrder.of(stream)
         self._first = None
         self._missing = 0
         self._failed = False
-        check_writable(part_path(self._path, self._part), self._overwrite)
+        check_writable(path, self._destination.overwrite)
 
     def write(self, frame: Frame, registration: Registration) -> None:
         """Append a frame; other processes can read it when this returns."""
-        image = as_dtype(content_of(self._content, frame, registration), self._dtype)
+        image = self._written.image_of(frame, registration)
         if self._writer is None:
             self._writer = self._new_writer(image)
             self._first = frame
         self._failed = True
         self._fill_up_to(frame, image)
-        figures: dict[str, Any] = {"frame": frame.sequence_number, **frame.index}
-        if self._content != "raw":
-            figures.update(figures_of(registration))
+        figures = {"frame": frame.sequence_number, **frame.index, **self._written.figures_of(registration)}
         times = {"DeltaT": elapsed_s(frame, self._first or frame)}
         exposure_ms = frame.metadata.get("exposure_ms")
         if exposure_ms:
@@ -130,10 +118,10 @@ class OmeTiffSink:
         if self._stream is None or self._order is None:
             raise InputError("write() came before open(); open the sink with a stream first")
         return OmeTiffWriter(
-            part_path(self._path, self._part),
+            self._destination.path,
             self._order.layout(self._stream, (image.shape[0], image.shape[1]), image.dtype),
-            record={**describe_stream(self._stream), "content": self._content, **self._record()},
-            overwrite=self._overwrite,
+            record=self._written.record_of(self._stream),
+            overwrite=self._destination.overwrite,
         )
 
     def _fill_up_to(self, frame: Frame, like: Pixels) -> None:
@@ -165,26 +153,23 @@ class MetricsSink:
     """
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
-        self._path = Path(path)
-        self._overwrite = overwrite
-        self._part = 0
+        self._destination = Destination(path, overwrite)
         self._table: MetricsTable | None = None
         self._axes: tuple[str, ...] = ()
         self._first: Frame | None = None
-        check_writable(self._path, overwrite)
 
     @property
     def name(self) -> str:
         """The file's name."""
-        return part_path(self._path, max(self._part, 1)).name
+        return self._destination.name
 
     def open(self, stream: StreamInfo) -> None:
         """Begin a table with the axes of the stream as columns."""
-        self._part += 1
+        path = self._destination.next()
         self._axes = tuple(axis.name for axis in stream.axes)
         self._first = None
-        path = part_path(self._path, self._part)
-        self._table = MetricsTable(path, ("frame", *self._axes, "elapsed_s"), overwrite=self._overwrite)
+        columns = ("frame", *self._axes, "elapsed_s")
+        self._table = MetricsTable(path, columns, overwrite=self._destination.overwrite)
 
     def write(self, frame: Frame, registration: Registration) -> None:
         """Add a row; other processes can read it when this returns."""
@@ -211,52 +196,6 @@ class MetricsSink:
         except (OSError, InputError) as error:
             table.abandon()
             return SinkReport(self.name, 0, _rows_in(table.partial), problem=str(error))
-
-
-def check_writable(path: Path, overwrite: bool) -> None:
-    """Find out before the first frame what would be found out with it.
-
-    Raises
-    ------
-    InputError
-        If the folder is not there or cannot be written to, or the file is there and not to be replaced.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist; make it, or choose another one")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another one")
-    for there in (path, partial_path(path)):
-        if there.exists() and not overwrite:
-            raise InputError(f"{there}: is there already; choose another name, or add --overwrite to replace it")
-
-
-def content_of(content: Content, frame: Frame, registration: Registration) -> Pixels:
-    """What is to be written of a frame."""
-    if content == "raw":
-        return frame.data
-    if content == "side by side":
-        return np.concatenate([frame.data, registration.image.astype(frame.data.dtype, copy=False)], axis=1)
-    if content == "warped" and registration.warped_image is not None:
-        return registration.warped_image
-    return registration.image
-
-
-def describe_stream(stream: StreamInfo) -> dict[str, str]:
-    """What is known of a stream, as text by name, for the record in a file."""
-    record = {"source": stream.source} if stream.source else {}
-    for name, value in stream.metadata.items():
-        record[name] = value if isinstance(value, str) else json.dumps(value, default=str)
-    return record
-
-
-def as_dtype(image: Pixels, dtype: np.dtype[Any] | None) -> Pixels:
-    """The image in another data type; whole numbers are rounded and clipped, never wrapped."""
-    if dtype is None or dtype == image.dtype:
-        return image
-    if dtype.kind in "ui":
-        limits = np.iinfo(dtype)
-        return np.clip(np.rint(image), limits.min, limits.max).astype(dtype)
-    return image.astype(dtype)
 
 
 def _pages_in(path: Path) -> int:

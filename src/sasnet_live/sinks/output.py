@@ -1,0 +1,140 @@
+"""What the sinks of a recording share: where each stream goes, and what of each frame is written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Pixels, Registration
+from sasnet_live.sinks.metrics_table import figures_of
+from sasnet_live.sinks.ome_tiff import partial_path
+from sasnet_live.sinks.protocol import part_path
+from sasnet_live.stream import StreamInfo
+
+Content = Literal["registered", "warped", "raw", "side by side"]
+
+
+class Destination:
+    """The path of the present stream, each stream's its own: ``a.ome.tiff``, then ``a_002.ome.tiff``.
+
+    Parameters
+    ----------
+    path
+        Of the first stream.
+    overwrite
+        Replace what is there.
+
+    Raises
+    ------
+    InputError
+        As `check_writable`, for the first stream.
+    """
+
+    def __init__(self, path: str | Path, overwrite: bool) -> None:
+        self._first, self.overwrite = Path(path), overwrite
+        self._part = 0
+        check_writable(self._first, overwrite)
+
+    @property
+    def path(self) -> Path:
+        """Of the present stream; before there is one, of the first."""
+        return part_path(self._first, max(self._part, 1))
+
+    @property
+    def name(self) -> str:
+        """The file's or folder's name."""
+        return self.path.name
+
+    def next(self) -> Path:
+        """Go on to the next stream; its path."""
+        self._part += 1
+        return self.path
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is written of each frame, and about the processing.
+
+    Parameters
+    ----------
+    content
+        "registered": as `Registration.image`; "warped": moved only, where the registrar gives both; "raw": as acquired;
+        "side by side": raw on the left, registered on the right.
+    dtype
+        None: that of the frames. Integers are rounded and clipped.
+    record
+        Asked once a stream for what to write about the processing, text by name.
+    """
+
+    content: Content
+    dtype: np.dtype[Any] | None
+    record: Callable[[], Mapping[str, str]] | None
+
+    def __post_init__(self) -> None:
+        if self.content not in get_args(Content):
+            raise InputError(f"content is {self.content!r}; expected one of {', '.join(get_args(Content))}")
+
+    def image_of(self, frame: Frame, registration: Registration) -> Pixels:
+        """The pixels."""
+        return as_dtype(content_of(self.content, frame, registration), self.dtype)
+
+    def figures_of(self, registration: Registration) -> dict[str, Any]:
+        """Its figures; none where the frame is written as acquired."""
+        return {} if self.content == "raw" else figures_of(registration)
+
+    def record_of(self, stream: StreamInfo) -> dict[str, str]:
+        """What a file says of where its frames come from and what was done to them."""
+        return {**describe_stream(stream), "content": self.content, **(self.record() if self.record else {})}
+
+
+def check_writable(path: Path, overwrite: bool) -> None:
+    """Find out before the first frame what would be found out with it.
+
+    Raises
+    ------
+    InputError
+        If the folder is not there or cannot be written to, or the file is there and not to be replaced.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; make it, or choose another one")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another one")
+    for there in (path, partial_path(path)):
+        if there.exists() and not overwrite:
+            raise InputError(f"{there}: is there already; choose another name, or add --overwrite to replace it")
+
+
+def content_of(content: Content, frame: Frame, registration: Registration) -> Pixels:
+    """What is to be written of a frame."""
+    if content == "raw":
+        return frame.data
+    if content == "side by side":
+        return np.concatenate([frame.data, registration.image.astype(frame.data.dtype, copy=False)], axis=1)
+    if content == "warped" and registration.warped_image is not None:
+        return registration.warped_image
+    return registration.image
+
+
+def describe_stream(stream: StreamInfo) -> dict[str, str]:
+    """What is known of a stream, as text by name, for the record in a file."""
+    record = {"source": stream.source} if stream.source else {}
+    for name, value in stream.metadata.items():
+        record[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+    return record
+
+
+def as_dtype(image: Pixels, dtype: np.dtype[Any] | None) -> Pixels:
+    """The image in another data type; whole numbers are rounded and clipped, never wrapped."""
+    if dtype is None or dtype == image.dtype:
+        return image
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        return np.clip(np.rint(image), limits.min, limits.max).astype(dtype)
+    return image.astype(dtype)
