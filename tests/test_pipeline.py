@@ -19,6 +19,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.frame_queue import FrameQueue
 from sasnet_live.pipeline import LivePipeline, PipelineError, PipelineStatus, StreamReport
+from sasnet_live.pipeline_streams import Throughput
 from sasnet_live.sinks.protocol import SinkReport, part_path
 from sasnet_live.spill import SpillRing
 from sasnet_live.stream import StreamInfo
@@ -370,14 +371,22 @@ def test_a_run_that_was_called_off_misses_nothing() -> None:
     assert pipeline.status().missing == 0
 
 
-def test_the_rate_is_of_the_last_seconds() -> None:
-    from sasnet_live.pipeline import _rate
-
-    assert _rate([], 10.0) == 0
-    assert _rate([9.0, 9.5, 10.0], 10.0) == 2
-    assert _rate([0.0, 9.0, 9.5, 10.0], 10.0) == 2
-    assert _rate([1.0, 5.0], 9.0) == pytest.approx(0.25)
-    assert _rate([1.0, 5.0], 60.0) == 0
+@pytest.mark.parametrize(
+    ("finished", "now", "expected"),
+    [
+        ([], 10.0, 0),
+        ([9.0, 9.5, 10.0], 10.0, 2),
+        ([0.0, 9.0, 9.5, 10.0], 10.0, 2),
+        ([1.0, 5.0], 9.0, 0.25),
+        ([1.0, 5.0], 60.0, 0),
+    ],
+)
+def test_the_rate_is_of_the_last_seconds(finished: list[float], now: float, expected: float) -> None:
+    throughput = Throughput()
+    for at in finished:
+        throughput.add(at - 0.01, at)
+    assert throughput.fps(now) == pytest.approx(expected)
+    assert throughput.latency_ms() == pytest.approx((10, 10) if finished else (np.nan, np.nan), nan_ok=True)
 
 
 def test_when_no_sink_works_frames_are_refused_and_counted() -> None:

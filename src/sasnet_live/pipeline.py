@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,10 @@ from .errors import InputError
 from .frame import Frame, Registration, RegistrationMetrics
 from .frame_queue import FrameQueue, Policy
 from .pipeline_status import PipelineError, PipelineStatus, State, StreamReport, in_words
+from .pipeline_streams import OpenStream, Streams, Throughput
 from .scan import ScanGeometry, split
 from .sinks.group import SinkGroup
-from .sinks.protocol import FrameSink, SinkReport
+from .sinks.protocol import FrameSink
 from .spill import SpillRing
 from .stream import EndReason, StreamInfo
 
@@ -30,22 +30,6 @@ __all__ = ["LivePipeline", "PipelineError", "PipelineStatus", "StreamReport"]
 
 DEFAULT_CAPACITY: dict[Policy, int] = {"latest": 1, "all": 64}
 DEFAULT_SPILL_BYTES = 8 << 30
-
-
-class _Stream:
-    """A stream under way: counted by producers and the worker, under the pipeline's lock."""
-
-    def __init__(self, info: StreamInfo) -> None:
-        self.info = info
-        self.reason: EndReason | None = None
-        self.missing = 0
-        self.received = self.processed = self.registered = 0
-        self.sinks: tuple[SinkReport, ...] = ()
-
-    def report(self) -> StreamReport:
-        reason = self.reason or "stopped"
-        counts = (self.received, self.processed, self.registered, self.missing)
-        return StreamReport(self.info, reason, *counts, self.sinks)
 
 
 class LivePipeline:
@@ -120,7 +104,7 @@ class LivePipeline:
         name: str = "sasnet-live-pipeline",
     ) -> None:
         spill = SpillRing(spill_bytes, spill_folder) if spill_bytes > 0 else None
-        self._queue: FrameQueue[_Stream] = FrameQueue(policy, capacity or DEFAULT_CAPACITY.get(policy, 1), spill)
+        self._queue: FrameQueue[OpenStream] = FrameQueue(policy, capacity or DEFAULT_CAPACITY.get(policy, 1), spill)
         self._process = process
         self._prepare = prepare
         self._sinks = SinkGroup(sinks, self._fail)
@@ -132,17 +116,14 @@ class LivePipeline:
         self._state: State = "created"
         self._error: Exception | None = None
         self._source: object | None = None
-        self._stream: _Stream | None = None
-        self._open_streams: deque[_Stream] = deque()
-        self._reports: deque[StreamReport] = deque(maxlen=1000)
-        self._registered = self._unregistered = self._missing = 0
-        self._latencies_ms: deque[float] = deque(maxlen=1000)
-        self._finished_at: deque[float] = deque(maxlen=2048)
+        self._streams = Streams()
+        self._throughput = Throughput()
+        self._registered = self._unregistered = 0
         self._ready = threading.Event()
         self._told = False
 
         # Only the worker touches these.
-        self._current: _Stream | None = None
+        self._current: OpenStream | None = None
         self._warmed: StreamInfo | None = None
 
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -186,23 +167,22 @@ class LivePipeline:
     def reports(self) -> tuple[StreamReport, ...]:
         """Reports of the streams that have ended, the last 1000 of them."""
         with self._lock:
-            return tuple(self._reports)
+            return self._streams.reports
 
     def status(self) -> PipelineStatus:
         """A snapshot; any thread may ask."""
         counts = self._queue.counts()
         now = time.perf_counter()
         with self._lock:
-            finished = list(self._finished_at)
-            latencies = list(self._latencies_ms)
+            throughput = self._throughput.copy()
             status = PipelineStatus(
                 state=self._state,
                 registered=self._registered,
                 unregistered=self._unregistered,
-                missing=self._missing,
+                missing=self._streams.missing,
                 error="" if self._error is None else in_words(self._error),
             )
-        p50, p99 = np.percentile(latencies, (50, 99)) if latencies else (float("nan"), float("nan"))
+        p50, p99 = throughput.latency_ms()
         return replace(
             status,
             received=counts.received,
@@ -213,9 +193,9 @@ class LivePipeline:
             spilled=counts.spilled,
             spilled_total=counts.spilled_total,
             held_back_s=counts.held_back_s,
-            fps=_rate(finished, now),
-            latency_p50_ms=float(p50),
-            latency_p99_ms=float(p99),
+            fps=throughput.fps(now),
+            latency_p50_ms=p50,
+            latency_p99_ms=p99,
         )
 
     def close(
@@ -306,7 +286,7 @@ class LivePipeline:
         """Announce a run of frames; sinks close what they have and begin anew with the first frame of it."""
         self.end_stream("stopped")
         with self._lock:
-            self._begin(stream)
+            self._streams.begin(stream)
 
     def put(self, frame: Frame, *, wait: bool = True) -> bool:
         """Hand over a frame, whose pixels nobody may write to from now on. Never raises.
@@ -322,36 +302,24 @@ class LivePipeline:
         False if the frame was dropped because the pipeline has failed or is closed.
         """
         with self._lock:
-            stream = self._stream
-            if stream is None or stream.reason is not None:
-                stream = self._begin(StreamInfo.of(frame))
+            stream = self._streams.newest
+            if stream is None or stream.ended:
+                stream = self._streams.begin(StreamInfo.of(frame))
             elif not stream.info.fits(frame):
-                self._end(stream, "stopped", None)
-                stream = self._begin(
-                    replace(stream.info, shape=frame.data.shape, dtype=frame.data.dtype, expected=None)
-                )
+                self._streams.end(stream, "stopped", None)
+                changed = replace(stream.info, shape=frame.data.shape, dtype=frame.data.dtype, expected=None)
+                stream = self._streams.begin(changed)
             stream.received += 1
         return self._queue.put(frame, stream, wait=wait)
 
     def end_stream(self, reason: EndReason = "completed", *, missing: int | None = None) -> None:
         """Say that the run is over. Without `missing`, what was announced less what came, unless it was called off."""
         with self._lock:
-            if self._stream is None or self._stream.reason is not None:
+            stream = self._streams.newest
+            if stream is None or stream.ended:
                 return
-            self._end(self._stream, reason, missing)
+            self._streams.end(stream, reason, missing)
         self._queue.wake()
-
-    def _begin(self, info: StreamInfo) -> _Stream:
-        self._stream = _Stream(info)
-        self._open_streams.append(self._stream)
-        return self._stream
-
-    def _end(self, stream: _Stream, reason: EndReason, missing: int | None) -> None:
-        if missing is None:
-            as_planned = reason in ("completed", "errored")  # nobody misses the frames of a run that was called off
-            missing = max(0, (stream.info.expected or 0) - stream.received) if as_planned else 0
-        stream.reason, stream.missing = reason, missing
-        self._missing += missing
 
     # ------------------------------------------------------------------ worker
 
@@ -395,7 +363,7 @@ class LivePipeline:
         # After a failure the source may still be sending: its files are closed now, its frames counted until `close`.
         self._close_sinks()
 
-    def _handle(self, frame: Frame, stream: _Stream) -> None:
+    def _handle(self, frame: Frame, stream: OpenStream) -> None:
         """One frame from the queue through registration to every sink that works."""
         if stream is not self._current:
             self._finish_streams(stream)
@@ -407,11 +375,10 @@ class LivePipeline:
             except Exception as error:
                 self._fail(error)
         if registration is None:
-            registration = self._unregistered_frame(frame)
+            reason = "not registered" if self._error is None else f"registration stopped: {in_words(self._error)}"
+            registration = as_acquired(frame, self._geometry, reason)
         with self._lock:
-            now = time.perf_counter()
-            self._latencies_ms.append((now - frame.received_s) * 1e3)
-            self._finished_at.append(now)
+            self._throughput.add(frame.received_s, time.perf_counter())
         self._emit(self.registered, frame, registration)
         self._sinks.write(frame, registration)
         with self._lock:
@@ -420,26 +387,24 @@ class LivePipeline:
             self._registered += registration.accepted
             self._unregistered += not registration.accepted
 
-    def _enter(self, stream: _Stream) -> None:
+    def _enter(self, stream: OpenStream) -> None:
         self._current = stream
         if self._error is None and self._prepare is not None and stream.info is not self._warmed:
             self._call_prepare(stream.info)
         self._warmed = None
         self._sinks.open(stream.info)
 
-    def _finish_streams(self, entering: _Stream | None) -> None:
+    def _finish_streams(self, entering: OpenStream | None) -> None:
         """Close and report the streams that have ended, up to the one that is being entered."""
         while True:
             with self._lock:
-                first = self._open_streams[0] if self._open_streams else None
-                if first is None or first is entering or first.reason is None:
-                    return
-                self._open_streams.popleft()
-            if first is self._current:
+                ended = self._streams.take_ended(entering)
+            if ended is None:
+                return
+            if ended is self._current:
                 self._close_sinks()
             with self._lock:
-                report = first.report()
-                self._reports.append(report)
+                report = self._streams.finish(ended)
             self._emit(self.stream_ended, report)
 
     def _close_sinks(self) -> None:
@@ -455,24 +420,6 @@ class LivePipeline:
             self._prepare(info)
         except Exception as error:
             self._fail(error)
-
-    def _unregistered_frame(self, frame: Frame) -> Registration:
-        """A frame as it was acquired, flagged."""
-        reason = f"registration stopped: {in_words(self._error)}" if self._error is not None else "not registered"
-        try:
-            _, backward = split(frame.data, self._geometry)
-            backward = np.asarray(backward, dtype=np.float32)
-        except (ValueError, TypeError):
-            backward = np.empty((0, frame.data.shape[-1]), np.float32)
-        return Registration(
-            image=frame.data,
-            rendered=None,
-            warped=backward,
-            displacement_px=np.zeros(backward.shape, np.float32),
-            metrics=RegistrationMetrics(),
-            accepted=False,
-            reason=reason,
-        )
 
     def _fail(self, error: Exception) -> None:
         """Keep the first exception; take no more frames if they would be lost anyway."""
@@ -525,12 +472,22 @@ class LivePipeline:
         return not self._thread.is_alive()
 
 
-def _rate(finished: list[float], now: float) -> float:
-    """Frames a second over the last two seconds; over the last two frames if they come more slowly."""
-    recent = [at for at in finished if now - at <= 2.0]
-    if len(recent) < 2:
-        recent = [at for at in finished[-2:] if now - at <= 15.0]
-    return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
+def as_acquired(frame: Frame, geometry: ScanGeometry, reason: str) -> Registration:
+    """A frame passed on without registration, flagged."""
+    try:
+        _, backward = split(frame.data, geometry)
+        backward = np.asarray(backward, dtype=np.float32)
+    except (ValueError, TypeError):
+        backward = np.empty((0, frame.data.shape[-1]), np.float32)
+    return Registration(
+        image=frame.data,
+        rendered=None,
+        warped=backward,
+        displacement_px=np.zeros(backward.shape, np.float32),
+        metrics=RegistrationMetrics(),
+        accepted=False,
+        reason=reason,
+    )
 
 
 def _cause(error: Exception) -> Exception:
