@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -58,6 +59,29 @@ SearchPx = Annotated[
     float | None,
     typer.Option(metavar="PX", help="Largest displacement looked for; by default chosen from the length of lines."),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the registered frames."),
+]
+Raw = Annotated[Path | None, typer.Option(metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the raw frames, too.")]
+Metrics = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.csv|.parquet", help="Table with a row a frame; by default beside --out."),
+]
+SideBySide = Annotated[
+    bool, typer.Option("--side-by-side", help="Write raw and registered beside each other to --out.")
+]
+AlignOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHANNEL", help="Move all channels with the displacement of this one; by default each has its own."
+    ),
+]
+DType = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="Data type to write, such as float32; by default the input's.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a frame, and nothing else.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
 
 
 def scan_geometry(

@@ -50,13 +50,11 @@ def reprocess(
     slow_axis: options.SlowAxis = "continuous",
     search_px: options.SearchPx = None,
     temporal: options.Temporal = True,
-    dtype: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="Data type to write, such as float32; by default the input's.")
-    ] = None,
+    dtype: options.DType = None,
     metrics: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Table with a row a scan, of all files.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
+    overwrite: options.Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with interrupted outputs; leave complete ones as they are.")
     ] = False,

@@ -18,38 +18,6 @@ if TYPE_CHECKING:
 
     from sasnet_live.stream import StreamInfo
 
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the registered frames."),
-]
-Raw = Annotated[Path | None, typer.Option(metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the raw frames, too.")]
-Metrics = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE.csv|.parquet", help="Table with a row a frame; by default beside --out."),
-]
-SideBySide = Annotated[
-    bool, typer.Option("--side-by-side", help="Write raw and registered beside each other to --out.")
-]
-PolicyOption = Annotated[
-    Literal["latest", "all"] | None,
-    typer.Option(
-        help="When frames come faster than they are registered: drop older ones, or keep all, on disk if need be. By "
-        "default all where --out is given or an acquisition runs.",
-        show_default=False,
-    ),
-]
-AlignOn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CHANNEL", help="Move all channels with the displacement of this one; by default each has its own."
-    ),
-]
-DType = Annotated[
-    str | None, typer.Option(metavar="TYPE", help="Data type to write, such as float32; by default the input's.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a frame, and nothing else.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")]
-
 
 def run(
     config: Annotated[
@@ -63,12 +31,19 @@ def run(
     live: Annotated[bool, typer.Option("--live", help="Run the camera in live mode.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop live mode after so many frames.")] = None,
     exposure_ms: Annotated[float | None, typer.Option(min=0.001, metavar="MS", help="Exposure of the camera.")] = None,
-    out: Out = None,
-    raw: Raw = None,
-    metrics: Metrics = None,
-    side_by_side: SideBySide = False,
-    policy: PolicyOption = None,
-    align_on: AlignOn = None,
+    out: options.Out = None,
+    raw: options.Raw = None,
+    metrics: options.Metrics = None,
+    side_by_side: options.SideBySide = False,
+    policy: Annotated[
+        Literal["latest", "all"] | None,
+        typer.Option(
+            help="When frames come faster than they are registered: drop older ones, or keep all, on disk if need be. "
+            "By default all where --out is given or an acquisition runs.",
+            show_default=False,
+        ),
+    ] = None,
+    align_on: options.AlignOn = None,
     model: options.Model = "default",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -81,9 +56,9 @@ def run(
     slow_axis: options.SlowAxis = "continuous",
     search_px: options.SearchPx = None,
     temporal: options.Temporal = True,
-    dtype: DType = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
+    dtype: options.DType = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
 ) -> None:
     """Acquire with Micro-Manager and register every frame as it comes.
 
@@ -153,11 +128,11 @@ def watch(
     until_idle: Annotated[
         float | None, typer.Option(min=0.1, metavar="S", help="Stop when no file has come or changed for so long.")
     ] = None,
-    out: Out = None,
-    raw: Raw = None,
-    metrics: Metrics = None,
-    side_by_side: SideBySide = False,
-    align_on: AlignOn = None,
+    out: options.Out = None,
+    raw: options.Raw = None,
+    metrics: options.Metrics = None,
+    side_by_side: options.SideBySide = False,
+    align_on: options.AlignOn = None,
     model: options.Model = "default",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -170,9 +145,9 @@ def watch(
     slow_axis: options.SlowAxis = "continuous",
     search_px: options.SearchPx = None,
     temporal: options.Temporal = True,
-    dtype: DType = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
+    dtype: options.DType = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
 ) -> None:
     """Register the TIFF files that another program writes into a folder, each when it is complete.
 
