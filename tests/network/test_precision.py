@@ -94,3 +94,19 @@ def test_bfloat16_renders_what_float32_does(case: tuple[RenderInputs, torch.Tens
         assert figures[1] > figures[0] + 0.01  # the network does something here
         assert figures[2] == pytest.approx(figures[1], abs=2e-4)
     assert 0 < (fast - exact).std() < 0.03 * (exact - inputs.matched).std()
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 32), (1, 13, 71), (3, 31, 62)])
+def test_any_size_of_frame_in_bfloat16(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network = with_convolutions_in(SASNet(PRESETS["lite"]).eval(), torch.bfloat16)
+    nn.init.normal_(network.renderer.leave.weight, 0, 0.1)
+    scene = 500 + 100 * torch.rand(shape)
+    lines = [scene + 20 * torch.rand(shape) for _ in range(4)]
+    with torch.inference_mode():
+        together = network(*lines).rendered
+        alone = network(*(images[:1] for images in lines)).rendered
+    assert together.shape == shape
+    assert together.dtype == torch.float32
+    assert (together - lines[0]).std() > 0.1
+    torch.testing.assert_close(together[:1], alone, rtol=0, atol=0.05 * float((together - lines[0]).std()))
