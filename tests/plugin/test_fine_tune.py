@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.plugin import fine_tune
+from sasnet_live.plugin import fine_tune, fine_tune_process
 from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
 from sasnet_live.plugin.settings import LiveSettings
 
@@ -33,11 +34,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, lines: list[dict[str, object]], st
     monkeypatch.setattr(fine_tune.subprocess, "Popen", lambda command, **kw: start([sys.executable, "-c", code], **kw))
 
 
-BEFORE = {"event": "before", "merit": 0.9, "ncc": 0.95, "ssim": 0.85}
-SCORES = [
-    {"event": "score", "step": step, "steps": 20, "merit": merit, "ncc": 0.95, "ssim": 0.85}
-    for step, merit in ((10, 0.91), (20, 0.93))
-]
+BEFORE = {"event": "before", "merit": 0.9, "judged": 0.88, "model": "lite"}
+SCORES = [{"event": "score", "step": step, "steps": 20, "merit": merit} for step, merit in ((10, 0.91), (20, 0.93))]
 
 
 @pytest.mark.parametrize(("better", "stage"), [(True, "better"), (False, "not better")])
@@ -45,13 +43,14 @@ def test_weights_are_offered_only_if_better(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, better: bool, stage: str
 ) -> None:
     weights = "/runs/best.safetensors" if better else ""
-    done = {"event": "done", "weights": weights, "before": 0.9, "after": 0.93, "better": better}
+    done = {"event": "done", "weights": weights, "before": 0.88, "after": 0.92, "better": better}
     scripted(monkeypatch, [BEFORE, *SCORES, done])
     job = FineTuneJob([tmp_path / "a.tif"], LiveSettings(), 1, folder=tmp_path)
     until(lambda: not job.state.running)
     assert (job.state.stage, job.state.weights) == (stage, weights)
     assert job.state.before == 0.9
     assert job.state.curve == ((0, 0.9), (10, 0.91), (20, 0.93))
+    assert job.state.judged == (0.88, 0.92)
     job.close()
 
 
@@ -82,6 +81,55 @@ def test_the_real_process_can_be_cancelled(tmp_path: Path) -> None:
     job.close()
     assert job.state.stage == "cancelled"
     assert job._process.returncode is not None
+
+
+@pytest.mark.parametrize(("gain", "better"), [(0.01, True), (-0.01, False)])
+def test_weights_are_judged_on_frames_that_they_were_not_chosen_by(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], gain: float, better: bool
+) -> None:
+    """Whatever the run says of its choice: the frames kept for judging decide."""
+    from sasnet_live.network.checkpoint import shipped_weights
+    from sasnet_live.training import loop, recordings, validation
+    from sasnet_live.training.loop import Progress
+    from sasnet_live.training.validation import Score
+
+    asked: list[str] = []
+
+    def kept_aside(settings: object, kind: object, part: str = "choose") -> dict[str, list[str]]:
+        return {part: []}
+
+    def score(network: object, groups: dict[str, list[str]], device: object) -> list[Score]:
+        (part,) = groups
+        asked.append(part)
+        merit = {"choose": 0.9, "judge": 0.8 + gain * (asked.count("judge") - 1)}[part]
+        return [Score(part, 0.5, merit, 0.5, merit)]
+
+    def train(settings: object, folder: Path, *, device: str, report: Callable[[Progress], None]) -> None:
+        folder.mkdir()
+        shutil.copy(shipped_weights()["lite"], folder / "best.safetensors")
+        for step in range(1, 5):
+            scores = (Score("choose", 0.5, 0.99, 0.5, 0.99),) if step == 4 else ()
+            report(Progress(step, 4, {}, 1.0, scores, best=bool(scores)))
+
+    monkeypatch.setattr(recordings, "recorded_validation", kept_aside)
+    monkeypatch.setattr(validation, "validate", score)
+    monkeypatch.setattr(loop, "train", train)
+    geometry = {"line_axis": "rows", "crop": [0, 0]}
+    sizes = {"batch_size": 1, "height": 64, "width": 96}
+    job = {
+        "folder": str(tmp_path),
+        "recordings": ["a.tif"],
+        "model": "lite",
+        "geometry": geometry,
+        "seconds": 1,
+        **sizes,
+    }
+    fine_tune_process._run(job)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    done = said[-1]
+    assert (done["event"], done["better"], bool(done["weights"])) == ("done", better, better)
+    assert done["after"] - done["before"] == pytest.approx(gain)
+    assert asked == ["judge", "choose", "judge"]
 
 
 def test_too_few_or_different_frames_are_refused(tmp_path: Path) -> None:

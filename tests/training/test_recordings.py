@@ -82,13 +82,21 @@ def test_frames_to_validate_on_are_not_trained_on(tmp_path: Path, monkeypatch: p
         return Sample(RNG(0).random((5, 16, 64)).astype(np.float16))
 
     monkeypatch.setattr(recordings, "make_sample", remembered)
-    recorded_validation(settings_for(*paths), "explicit")
-    kept = set(seen)
-    seen.clear()
+    kept = {}
+    for part in ("choose", "judge"):
+        recorded_validation(settings_for(*paths), "explicit", part=part)  # type: ignore[arg-type]
+        kept[part] = set(seen)
+        seen.clear()
     for _ in islice(recorded_samples(settings_for(*paths), "explicit", RNG(0)), 300):
         pass
-    assert kept == {0, 4, 12}  # frames 0, 8 and 16 of the 24
+    assert kept == {"choose": {0, 12}, "judge": {4}}  # frames 0 and 16, and 8, of the 24
     assert set(seen) == set(range(20)) - {4, 12}  # frame 0 is one of five that show a 0
+
+
+def test_too_few_frames_to_judge_by_are_refused(tmp_path: Path, raw: np.ndarray) -> None:
+    write(tmp_path / "a.tif", np.concatenate([raw, raw]))
+    with pytest.raises(InputError, match=r"a\.tif: 6 frames came; expected more than 8"):
+        recorded_validation(settings_for(tmp_path / "a.tif"), "explicit", part="judge")
 
 
 def test_validation_reads_no_more_frames_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

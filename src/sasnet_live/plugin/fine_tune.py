@@ -35,9 +35,12 @@ class FineTuneState:
     Attributes
     ----------
     before
-        Mean of NCC and SSIM on the frames kept aside, with the weights so far; None before it is known.
+        Mean of NCC and SSIM on the frames kept aside to choose by, with the weights so far; None before it is known.
     curve
         (step, the same with the new weights).
+    judged
+        The same with the weights so far and with the chosen ones, on the frames kept aside to judge by; None before
+        the end.
     step, steps
         Done and planned.
     weights
@@ -49,6 +52,7 @@ class FineTuneState:
     stage: Stage = "preparing"
     before: float | None = None
     curve: tuple[tuple[int, float], ...] = field(default=())
+    judged: tuple[float, float] | None = None
     step: int = 0
     steps: int = 0
     weights: str = ""
@@ -68,7 +72,8 @@ class FineTuneJob:
     Parameters
     ----------
     recordings
-        Raw TIFF stacks; every eighth frame is kept aside to judge by.
+        Raw TIFF stacks; every eighth frame is kept aside, half of those to choose the best weights by, half to judge
+        them by.
     settings
         Geometry and the model to start from.
     minutes
@@ -172,7 +177,9 @@ class FineTuneJob:
                 curve = (*state.curve, (said["step"], said["merit"]))
                 state = replace(state, stage="training", step=said["step"], steps=said["steps"], curve=curve)
             elif event == "done":
-                state = replace(state, stage="better" if said["better"] else "not better", weights=said["weights"])
+                stage: Stage = "better" if said["better"] else "not better"
+                judged = (said["before"], said["after"])
+                state = replace(state, stage=stage, weights=said["weights"], judged=judged)
             elif event == "error":
                 state = replace(state, stage="failed", message=said["message"])
             elif event == "cancelled":

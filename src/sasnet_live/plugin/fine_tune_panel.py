@@ -45,7 +45,10 @@ class FineTunePanel(QWidget):
             "Train on",
         )
         self.frames = Number(
-            FEWEST_FRAMES, 1024, "How many live frames to take. Every eighth is kept aside to judge by.", "Frames"
+            FEWEST_FRAMES,
+            1024,
+            "How many live frames to take. Every eighth is kept aside to choose and to judge weights by.",
+            "Frames",
         )
         self.frames.setValue(64)
         self.minutes = Number(1, 600, "How long to train; live registration goes on meanwhile.", "Time", suffix=" min")
@@ -64,7 +67,9 @@ class FineTunePanel(QWidget):
         self._plot.hideButtons()
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._plot.setToolTip("Mean of NCC and SSIM on the frames kept aside. Dashed: the weights before.")
+        self._plot.setToolTip(
+            "Mean of NCC and SSIM on the frames that the best weights are chosen by. Dashed: the weights before."
+        )
         self._plot.getPlotItem().getAxis("left").setWidth(44)
         self._before = pg.InfiniteLine(angle=0, pen=pg.mkPen("#888888", style=Qt.PenStyle.DashLine))
         self._before.setVisible(False)
@@ -203,12 +208,13 @@ class FineTunePanel(QWidget):
 
 def _in_words(state: FineTuneState) -> str:
     best = max((merit for _, merit in state.curve[1:]), default=None)
-    figures = "" if best is None or state.before is None else f" ({state.before:.3f} before, {best:.3f} now)"
+    so_far = "" if best is None or state.before is None else f" ({state.before:.3f} before, {best:.3f} now)"
+    judged = "" if state.judged is None else f" ({state.judged[0]:.3f} before, {state.judged[1]:.3f} now)"
     return {
         "preparing": "Loading frames and weights\N{HORIZONTAL ELLIPSIS}",
-        "training": f"Training, step {state.step} of {state.steps}{figures}",
-        "better": f"The new weights are better on the frames kept aside{figures}.",
-        "not better": f"No better weights were found{figures}. Those in use stay.",
+        "training": f"Training, step {state.step} of {state.steps}{so_far}",
+        "better": f"The new weights are better on frames that they were not chosen by{judged}.",
+        "not better": f"No better weights were found{judged}. Those in use stay.",
         "cancelled": "Cancelled. The weights in use stay.",
         "failed": "Failed. The weights in use stay.",
     }[state.stage]

@@ -78,31 +78,24 @@ def _run(job: dict[str, Any]) -> None:
         validate_every=TRIAL_STEPS,
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    groups = recorded_validation(settings, network.config.correspondence)
-    _tell(event="loaded", kept_aside=sum(len(samples) for samples in groups.values()), model=card.name)
-    before = validate(network.to(device), groups, device)
-    _tell(event="before", merit=merit(before), ncc=before[0].ncc_rendered, ssim=before[0].ssim_rendered)
+    # The run chooses its best weights on one part of the frames kept aside; whether they are better than those before
+    # is judged on the other, which nothing was chosen by.
+    chosen_by, judged_by = (
+        recorded_validation(settings, network.config.correspondence, part=part) for part in ("choose", "judge")
+    )
+    network.to(device)
+    before = merit(validate(network, judged_by, device))
+    _tell(event="before", merit=merit(validate(network, chosen_by, device)), judged=before, model=card.name)
 
     clock = _Clock()
     train(settings, folder / "trial", device=str(device), report=clock)
     left_s = job["seconds"] - (time.perf_counter() - began) - clock.start_s
     steps = max(TRIAL_STEPS, int((left_s - VALIDATIONS * clock.validation_s) / clock.step_s))
     deadline = began + job["seconds"] + clock.validation_s
-    best: list[Progress] = []
 
     def report(progress: Progress) -> None:
         if progress.scores:
-            score = progress.scores[0]
-            if progress.best:
-                best.append(progress)
-            _tell(
-                event="score",
-                step=progress.step,
-                steps=progress.steps,
-                merit=merit(progress.scores),
-                ncc=score.ncc_rendered,
-                ssim=score.ssim_rendered,
-            )
+            _tell(event="score", step=progress.step, steps=progress.steps, merit=merit(progress.scores))
         else:
             _tell(event="step", step=progress.step, steps=progress.steps)
         if time.perf_counter() > deadline:
@@ -113,9 +106,12 @@ def _run(job: dict[str, Any]) -> None:
     with suppress(_TimeIsUp):
         train(full, folder / "run", device=str(device), report=report)
     result = folder / "run" / "best.safetensors"
-    after = merit(best[-1].scores) if best else float("-inf")
-    better = result.is_file() and after > merit(before) + BETTER_BY
-    _tell(event="done", weights=str(result) if better else "", before=merit(before), after=after, better=better)
+    after = float("-inf")
+    if result.is_file():
+        tuned, _ = load_model(result)
+        after = merit(validate(tuned.to(device), judged_by, device))
+    better = after > before + BETTER_BY
+    _tell(event="done", weights=str(result) if better else "", before=before, after=after, better=better)
 
 
 class _Clock:

@@ -1,6 +1,8 @@
 """Samples from a user's own raw recordings: no truth, the forward pass stands in for it.
 
-Frames are counted through all recordings; every eighth, the first one included, is kept aside for validation.
+Frames are counted through all recordings; every eighth, the first one included, is kept aside. Of those, the first,
+third and so on are for choosing the best weights of a run, the others for judging what was chosen: a choice is
+optimistic on the frames that it was made by.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
@@ -43,9 +46,17 @@ class MixedSource:
 
 
 def recorded_validation(
-    settings: TrainingSettings, correspondence: CorrespondenceKind, most: int = 24
+    settings: TrainingSettings,
+    correspondence: CorrespondenceKind,
+    most: int = 24,
+    part: Literal["choose", "judge"] = "choose",
 ) -> dict[str, list[Sample]]:
     """At most so many of the frames that are not trained on, spread over the recordings.
+
+    Parameters
+    ----------
+    part
+        Those to choose the best weights by, or those to judge the chosen ones by; they have no frame in common.
 
     Raises
     ------
@@ -55,7 +66,12 @@ def recorded_validation(
     with ExitStack() as files:
         recordings = _Recordings([files.enter_context(TiffStack(path)) for path in settings.recordings])
         recordings.check(settings)
-        kept = range(0, len(recordings), KEPT_ASIDE)
+        kept = range(0 if part == "choose" else KEPT_ASIDE, len(recordings), 2 * KEPT_ASIDE)
+        if not kept:
+            raise InputError(
+                f"{_names(settings)}: {len(recordings)} frames came; expected more than {KEPT_ASIDE}, to keep one "
+                "aside that weights are judged by"
+            )
         # As many as asked for, spread evenly, come first; the rest are for those of them that say nothing.
         picked = np.linspace(0, len(kept) - 1, min(most, len(kept))).round().astype(int).tolist()
         order = [*picked, *(k for k in range(len(kept)) if k not in set(picked))][:PATIENCE]

@@ -21,7 +21,7 @@ class Job:
 
     def __init__(self, recordings: list[Path], settings: Any, minutes: float, **more: Any) -> None:
         self.recordings, self.minutes = recordings, minutes
-        self.state = FineTuneState("training", 0.9, ((0, 0.9),), 1, 20)
+        self.state = FineTuneState("training", 0.9, ((0, 0.9),), None, 1, 20)
         self.closed = False
 
     def cancel(self) -> None:
@@ -57,10 +57,10 @@ def test_from_live_frames_to_new_weights_and_back(
 
     weights = store.path.parent / "better.safetensors"  # type: ignore[union-attr]
     shutil.copy(shipped_weights()["lite"], weights)
-    job.state = FineTuneState("better", 0.9, ((0, 0.9), (20, 0.95)), 20, 20, str(weights))
+    job.state = FineTuneState("better", 0.9, ((0, 0.9), (20, 0.95)), (0.89, 0.93), 20, 20, str(weights))
     qtbot.waitUntil(lambda: not panel.use_button.isHidden(), timeout=PATIENCE_MS)
     assert panel._curve.getData()[1].tolist() == [0.9, 0.95]
-    assert "0.900 before, 0.950 now" in panel.state.text()
+    assert "0.890 before, 0.930 now" in panel.state.text()
     panel.use_button.click()
     assert widget.settings.model == str(weights)
     assert widget.settings.previous_model == "correspondence"
