@@ -45,16 +45,34 @@ def test_recordings_come_with_their_figures(tmp_path: Path, sink: type, name: st
     assert about["means"]["confidence"] == pytest.approx(2)
 
 
-def test_channels_become_layers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sink", "name"), [(OmeTiffSink, "a.ome.tiff"), (OmeZarrSink, "a.ome.zarr")])
+def test_channels_become_layers(tmp_path: Path, sink: type, name: str) -> None:
     axes = (Axis("t", 2), Axis("c", 2, ("vessels", "oxygen")))
-    frames = _record(OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "fake"}), axes=axes)
-    reader = get_reader(str(tmp_path / "a.ome.tiff"))
+    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), axes=axes)
+    reader = get_reader(str(tmp_path / name))
     assert reader is not None
-    [(image, meta, _)] = reader(str(tmp_path / "a.ome.tiff"))
+    [(image, meta, _)] = reader(str(tmp_path / name))
     assert image.shape[: image.ndim - 2] == (2, 2)
     assert meta["name"] == ["a vessels", "a oxygen"]
     assert len(meta["scale"]) == image.ndim - 1 == len(meta["axis_labels"])
     assert np.array_equal(np.take(image, 1, meta["channel_axis"])[0], frames[1])
+
+
+def test_positions_of_a_zarr_become_layers(tmp_path: Path) -> None:
+    axes = (Axis("t", 2), Axis("p", 2))
+    frames = _record(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "fake"}), axes=axes)
+    reader = get_reader(str(tmp_path / "a.ome.zarr"))
+    assert reader is not None
+    layers = reader(str(tmp_path / "a.ome.zarr"))
+    assert len(layers) == 2
+    for position, (image, meta, _) in enumerate(layers):
+        assert meta["name"] == f"a Pos{position}"
+        assert np.array_equal(image, np.stack(frames[position::2]))
+        assert (meta["axis_labels"], meta["scale"]) == (("t", "y", "x"), (1.0, 1.5, 1.5))
+        assert meta["units"][-2:] == ("micrometer", "micrometer")
+        about = meta["metadata"]["sasnet_live"]
+        assert about["record"]["model"] == "fake"
+        assert [frame["confidence"] for frame in about["frames"]] == [1 + position, 3 + position]
 
 
 def test_files_of_others_are_left_to_others(tmp_path: Path) -> None:
@@ -75,8 +93,26 @@ def _record(sink: object, axes: tuple[Axis, ...]) -> list[np.ndarray]:
     for number in range(count):
         raw = np.random.default_rng(number).integers(0, 99, (32, 48)).astype(np.uint16)
         registration = registrar.register(raw)
-        index = {"t": number // 2, "c": number % 2} if axes else {}
+        index = {axes[0].name: number // 2, axes[1].name: number % 2} if axes else {}
         sink.write(Frame(raw, index, number, metadata={"pixel_size_um": 1.5}), registration)  # type: ignore[attr-defined]
         written.append(registration.image)
     sink.close()  # type: ignore[attr-defined]
     return written
+
+
+@pytest.mark.parametrize(("sink", "name"), [(OmeTiffSink, "a.ome.tiff"), (OmeZarrSink, "a.ome.zarr")])
+def test_napari_opens_them(tmp_path: Path, sink: type, name: str) -> None:
+    """Through the manifest, without a window."""
+    pytest.importorskip("napari", reason="napari is not installed: pip install 'sasnet-live[gui]'")
+    from napari.components import ViewerModel
+
+    axes = (Axis("t", 2), Axis("c", 2, ("vessels", "oxygen")))
+    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), axes=axes)
+    viewer = ViewerModel()
+    viewer.open(str(tmp_path / name), plugin="sasnet-live")
+    assert [layer.name for layer in viewer.layers] == ["a vessels", "a oxygen"]
+    for channel, layer in enumerate(viewer.layers):
+        assert np.array_equal(layer.data, np.stack(frames[channel::2]))
+        assert layer.scale[-2:].tolist() == [1.5, 1.5]
+        assert str(layer.units[-1]) == "micrometer"
+        assert layer.metadata["sasnet_live"]["means"]["confidence"] == pytest.approx(2.5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,8 +22,10 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
         from sasnet_live.sinks.ome_tiff import read_record
 
         return _read_tiff if read_record(name) else None
-    if name.suffix.lower() == ".zarr" and _zarr_record(name):
-        return _read_zarr
+    if name.suffix.lower() == ".zarr":
+        from .zarr_reader import read, record_of
+
+        return read if record_of(name) else None
     return None
 
 
@@ -60,38 +61,6 @@ def _read_tiff(path: str) -> list[LayerData]:
 def _channel_names(layout: Any) -> list[str]:
     count = layout.size("C") or 1
     return list(layout.channel_names) or [f"channel {number}" for number in range(count)]
-
-
-def _read_zarr(path: str) -> list[LayerData]:
-    import tensorstore as ts
-
-    array_path = Path(path) / "0"
-    driver = "zarr3" if (array_path / "zarr.json").exists() else "zarr"
-    store: Any = ts.open({"driver": driver, "kvstore": {"driver": "file", "path": str(array_path)}}).result()
-    record, figures, scale = _zarr_record(Path(path)) or ({}, [], [])
-    array = np.asarray(store.read().result())
-    meta: dict[str, Any] = {
-        "name": Path(path).name.split(".")[0],
-        "metadata": {"sasnet_live": summary(record, figures)},
-    }
-    if len(scale) == array.ndim:
-        meta["scale"] = scale
-    return [(array, meta, "image")]
-
-
-def _zarr_record(path: Path) -> tuple[dict[str, str], list[dict[str, Any]], list[float]] | None:
-    """Record, figures a frame and scale of one of our OME-Zarr folders; None for any other."""
-    try:
-        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
-        record = attributes["sasnet_live"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    figures = attributes.get("ome_writers", {}).get("frame_metadata", [])
-    try:
-        scale = attributes["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
-    except (KeyError, IndexError, TypeError):
-        scale = []
-    return record, list(figures), list(scale)
 
 
 def summary(record: dict[str, str], figures: list[dict[str, Any]]) -> dict[str, Any]:
