@@ -215,12 +215,13 @@ def test_temporal_state_is_kept_and_forgotten() -> None:
     for frame in frames[1:]:
         registrar.register(frame.raw)
     again = registrar.register(frames[0].raw)
-    assert not np.array_equal(again.displacement_px, first.displacement_px)
+    assert not np.allclose(again.displacement_px, first.displacement_px, rtol=1e-5)
     registrar.reset()
-    np.testing.assert_array_equal(registrar.register(frames[0].raw).displacement_px, first.displacement_px)
+    # Sums may differ in their last digit with where arrays lie in memory.
+    np.testing.assert_allclose(registrar.register(frames[0].raw).displacement_px, first.displacement_px, rtol=1e-5)
     registrar.register(frames[1].raw)
     registrar.register(np.pad(frames[0].raw, ((0, 4), (0, 0)), mode="reflect"))  # another shape: forgotten
-    np.testing.assert_array_equal(registrar.register(frames[0].raw).displacement_px, first.displacement_px)
+    np.testing.assert_allclose(registrar.register(frames[0].raw).displacement_px, first.displacement_px, rtol=1e-5)
 
 
 def test_warming_up_leaves_no_trace() -> None:

@@ -58,4 +58,5 @@ def _candidates(knots: int, device: torch.device) -> Tensor:
 def _log_volumes(knots: int, device: torch.device) -> Tensor:
     """(G,) half the logarithm of each candidate's determinant, but for the constant profile, which none holds back."""
     with torch.inference_mode(False):
-        return 0.5 * torch.linalg.eigvalsh(_candidates(knots, device))[:, 1:].log().sum(-1)
+        stiffness: Tensor = torch.linalg.eigvalsh(_candidates(knots, device))
+        return 0.5 * stiffness[:, 1:].log().sum(-1)

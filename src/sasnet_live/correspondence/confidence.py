@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sasnet_live.scan import move_lines
@@ -12,22 +13,36 @@ from sasnet_live.scan import move_lines
 from .landscape import correlation_landscape
 from .refine import SeparableDisplacement
 
-SHARED = 0.2  # correlation of the filtered passes that chance does not reach
+SHARED = 0.22  # correlation of slopes that chance does not reach
+DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
+NOISY = 0.6  # of the confidence, what such noise leaves
+COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
+BEYOND = 3.0  # displacements are looked at up to this many times the reach
+LINE_EXCESS, LINE_MODEL_PX = 1.5, 0.02  # measured against predicted variance of single lines, and what is not modelled
+OWN = 0.2  # correlation of an image with itself, displaced, down to which a peak is wide
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What speaks for a displacement, per frame.
 
+    Only what varies along the line tells a displacement, so slopes are compared: of the coherence-filtered passes, and
+    of the whole picture over a few px. Some signals share their fine structure and some do not (edges that shine in one
+    pass and are dark in the other); of the two comparisons the one that agrees better counts.
+
     Attributes
     ----------
     correlation
         (B,) of the aligned, filtered passes.
-    significance
-        (B,) how many deviations the correlation stands above that of the same passes at wrong displacements.
+    shared
+        (B,) the better of the two correlations of slopes.
     rival
-        (B,) the best correlation at a wrong displacement, as a part of `correlation`: near 1 on periodic content, where
-        the displacement may be off by a period.
+        (B,) the best correlation at a wrong displacement within reach, as a part of the found one's: near 1 on periodic
+        content, where the displacement may be off by a period.
+    beyond
+        (B,) the same outside the reach of the search: above 1, the passes are displaced by more than was looked for.
+    detail
+        (B,) correlation of slopes over 2 px: near 0 where noise hides fine structure.
     deviation_px
         (B,) expected root-mean-square error of the displacement where there is texture, from the curvature and the
         noise of the fit.
@@ -36,67 +51,109 @@ class Evidence:
     """
 
     correlation: Tensor
-    significance: Tensor
+    shared: Tensor
     rival: Tensor
+    beyond: Tensor
+    detail: Tensor
     deviation_px: Tensor
     line_deviation_px: Tensor
 
 
 @torch.no_grad()
-def evidence(target: Tensor, backward: Tensor, estimate: SeparableDisplacement, reach_px: int) -> Evidence:
-    """Compare the correlation at the displacement found with those at wrong ones.
+def evidence(
+    whole: tuple[Tensor, Tensor], filtered: tuple[Tensor, Tensor], estimate: SeparableDisplacement, reach_px: int
+) -> Evidence:
+    """Compare the passes at the displacement found with how they compare at wrong ones.
 
     Parameters
     ----------
-    target, backward
-        (B, n, W) coherence-filtered passes.
+    whole, filtered
+        Forward and backward pass, (B, n, W) each: locally normalized, and coherence-filtered as well.
     reach_px
-        Wrong displacements are taken from the found one up to this far either side.
+        Of the search.
     """
-    moved = move_lines(backward, estimate.displacement_px(target.shape[-1]), "linear")
-    shifts = torch.arange(-reach_px, reach_px + 1, device=target.device)
-    landscape = correlation_landscape(target, moved, shifts)
-    peak = landscape[:, reach_px]
-    # Px around the peak belong to it: as far as the target is like itself.
-    own = correlation_landscape(target, target, shifts[reach_px:])
-    lobe = (own < 0.2).float().argmax(1).clamp_min(2).masked_fill((own >= 0.2).all(1), reach_px // 2)
-    wrong = shifts.abs()[None] > 2 * lobe[:, None].clamp_max(reach_px // 3)
-    count = wrong.sum(1).clamp_min(1)
-    mean = (landscape * wrong).sum(1) / count
-    spread = (((landscape - mean[:, None]).square() * wrong).sum(1) / count).sqrt()
-    rival = landscape.masked_fill(~wrong, -1).max(1).values
+    displacement = estimate.displacement_px(filtered[0].shape[-1])
+    moved = move_lines(filtered[1], displacement, "linear")
+    aligned = (whole[0], move_lines(whole[1], displacement, "linear"))
+    coarse = [F.avg_pool1d(images, COARSE_PX) for images in aligned]
+    by_filtered = _peaks(_slope(filtered[0]), _slope(moved), reach_px)
+    by_whole = _peaks(_slope(coarse[0]), _slope(coarse[1]), max(2, reach_px // COARSE_PX))
+    fine = [_slope(F.avg_pool1d(images, FINE_PX)) for images in aligned]
+    # Content of a short period shows in the filtered passes themselves; their slopes' noise would hide it.
+    correlation, rival_of_level, _ = _peaks(filtered[0], moved, reach_px)
+    rival_of_level = torch.where(correlation > SHARED, rival_of_level, 0)
+
+    found, rival, beyond = (torch.stack(pair) for pair in zip(by_filtered, by_whole, strict=True))
+    rival[0] = torch.maximum(rival[0], rival_of_level)
+    shared, better = found.max(0)
     return Evidence(
-        correlation=peak,
-        significance=(peak - mean) / (spread + 1e-6),
-        rival=rival / peak.clamp_min(1e-6),
+        correlation=correlation,
+        shared=shared,
+        rival=rival.gather(0, better[None])[0],
+        beyond=beyond.masked_fill(found < SHARED, 0).amax(0),
+        detail=_correlation(fine[0], fine[1]),
         deviation_px=_deviation(estimate),
-        line_deviation_px=estimate.line_variance.sqrt(),
+        line_deviation_px=(LINE_EXCESS * estimate.line_variance + LINE_MODEL_PX**2).sqrt(),
     )
 
 
 def confidence(evidence: Evidence) -> Tensor:
-    """(B,) in [0, 1]: the probability, roughly, that the displacement is within half a px on average."""
+    """(B,) in [0, 1]: the probability, roughly, that the displacement is within half a px on average.
+
+    At most 0.6 or so where noise hides fine structure: the displacement may be right, but hardly anything shows it.
+    """
     return torch.stack(list(_grounds(evidence).values())).prod(0)
 
 
 def strongest_doubt(evidence: Evidence) -> str:
     """What speaks most against the displacement of a single frame, in words."""
     grounds = {doubt: float(value[0]) for doubt, value in _grounds(evidence).items()}
-    if float(evidence.correlation[0]) < SHARED:
+    if float(evidence.shared[0]) < SHARED:
         return next(iter(grounds))  # without shared structure, the other grounds judge noise
     return min(grounds, key=grounds.__getitem__)
 
 
 def _grounds(evidence: Evidence) -> dict[str, Tensor]:
-    """(B,) in [0, 1] each, by the doubt that a low value means."""
-    seen = torch.sigmoid(0.6 * (evidence.significance.clamp_max(8) - 6) + 40 * (evidence.correlation - SHARED))
-    precise = torch.sigmoid(6 * (0.5 - evidence.deviation_px) / 0.5)
-    unique = torch.sigmoid(25 * (0.85 - evidence.rival))
+    """(B,) in [0, 1] each, by the doubt that a low value means.
+
+    Levels and slopes of the logistic curves were set on frames of all levels of noise, unrelated passes and noise of
+    many kinds, drawn apart from those of `docs/benchmark_confidence.py`.
+    """
     return {
-        "the passes share no structure that stands out of the noise": seen,
-        "too little texture along the lines": precise,
-        "periodic content, the displacement may be off by a period": unique,
+        "the passes share no structure that stands out of the noise": torch.sigmoid(30 * (evidence.shared - SHARED)),
+        "too little texture along the lines": torch.sigmoid(12 * (0.5 - evidence.deviation_px)),
+        "periodic content, the displacement may be off by a period": torch.sigmoid(25 * (0.85 - evidence.rival)),
+        "a displacement beyond the search range fits better": torch.sigmoid(40 * (1 - evidence.beyond)),
+        "noise hides the fine structure": NOISY + (1 - NOISY) * torch.sigmoid(60 * (evidence.detail - DETAIL)),
     }
+
+
+def _peaks(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(B,) correlation where the passes were put, and the best at displacements within and beyond reach, relative."""
+    width = target.shape[-1]
+    limit = max(reach + 1, min(width // 2, round(BEYOND * reach)))
+    shifts = torch.arange(-limit, limit + 1, device=target.device)
+    landscape = correlation_landscape(target, moved, shifts)
+    peak = landscape[:, limit]
+    # Px around the peak belong to it: as far as the target is like itself.
+    own = correlation_landscape(target, target, shifts[limit : limit + reach + 1])
+    own = own / own[:, :1]
+    lobe = (own < OWN).float().argmax(1).clamp_min(2).masked_fill((own >= OWN).all(1), reach // 2)
+    wrong = shifts.abs()[None] > 2 * lobe[:, None].clamp_max(max(1, reach // 3))
+    within = shifts.abs() <= reach
+    scale = peak.clamp_min(1e-6)
+    rival, beyond = (
+        landscape.masked_fill(~(wrong & part), -1).amax(1).clamp_min(-1) / scale for part in (within, ~within)
+    )
+    return peak, rival, beyond
+
+
+def _slope(images: Tensor) -> Tensor:
+    return images[..., 1:] - images[..., :-1]
+
+
+def _correlation(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((1, 2)) / ((a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt() + 1e-12)
 
 
 def _deviation(estimate: SeparableDisplacement) -> Tensor:

@@ -127,4 +127,5 @@ def find_displacement(
     tail = tail * (kept > TAIL_TOLERANCE)
     if tail_px is not None:
         tail = tail + tail_px[1] * (tail_px[0] - tail)
-    return Correspondence(displacement + tail[:, None, None], estimate, tail, evidence(a, b, estimate, reach))
+    found = evidence((target, backward), (a, b), estimate, reach)
+    return Correspondence(displacement + tail[:, None, None], estimate, tail, found)

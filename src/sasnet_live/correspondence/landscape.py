@@ -28,4 +28,5 @@ def correlation_landscape(target: Tensor, images: Tensor, shifts: Tensor) -> Ten
     second = first if images is target else torch.fft.rfft(images, length)
     correlation = torch.fft.irfft((first * second.conj()).sum(1), length)[:, shifts % length]
     energy = (target.square().sum((1, 2)) * images.square().sum((1, 2))).sqrt()[:, None] + 1e-12
-    return correlation / energy * (width / (width - shifts.abs()))
+    landscape: Tensor = correlation / energy * (width / (width - shifts.abs()))
+    return landscape

@@ -40,7 +40,8 @@ def smoothness(powers: Tensor) -> Tensor:
     of_distance = torch.fft.irfft(F.pad(powers, (0, 1)), 2 * lines)  # even, period 2 n
     by_sum = of_distance.unfold(-1, lines, 1)[:, 1:]
     by_difference = torch.cat([of_distance[:, 1:lines].flip(-1), of_distance[:, :lines]], -1).unfold(-1, lines, 1)
-    return by_difference.flip(1) + by_sum
+    matrix: Tensor = by_difference.flip(1) + by_sum
+    return matrix
 
 
 def line_prior(estimates: Tensor, variances: Tensor, noise_shape: Tensor) -> Tensor:

@@ -70,5 +70,5 @@ def _best_shift(target: Tensor, images: Tensor, centre: int, reach: int) -> tupl
     score = correlation_landscape(target, images, shifts)
     best = score[:, 1:-1].argmax(1) + 1
     left, peak, right = (score.gather(1, (best + k)[:, None])[:, 0] for k in (-1, 0, 1))
-    fraction = 0.5 * (left - right) / (left - 2 * peak + right - 1e-9)
-    return shifts[best] + fraction.clamp(-0.5, 0.5), peak
+    fraction = (0.5 * (left - right) / (left - 2 * peak + right - 1e-9)).clamp(-0.5, 0.5)
+    return shifts[best] + fraction, peak - 0.25 * (left - right) * fraction
