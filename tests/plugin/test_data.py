@@ -105,7 +105,9 @@ def test_napari_opens_them(tmp_path: Path, sink: type, name: str) -> None:
     """Through the manifest, without a window."""
     pytest.importorskip("napari", reason="napari is not installed: pip install 'sasnet-live[gui]'")
     from napari.components import ViewerModel
+    from npe2 import PluginManager
 
+    PluginManager.instance().discover()
     axes = (Axis("t", 2), Axis("c", 2, ("vessels", "oxygen")))
     frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), axes=axes)
     viewer = ViewerModel()
