@@ -11,7 +11,7 @@ from sasnet_live.correspondence.bending import profile_prior
 from sasnet_live.correspondence.coarse import coarse_search
 from sasnet_live.correspondence.filters import blur, coherence_filter, filtered, locally_normalized
 from sasnet_live.correspondence.interpolate import Lines
-from sasnet_live.correspondence.landscape import correlation_landscape
+from sasnet_live.correspondence.landscape import Comparison
 from sasnet_live.correspondence.lines import cosine_basis, line_prior, smoothness
 from sasnet_live.correspondence.refine import fit_spline, spline_basis
 from sasnet_live.correspondence.tails import tail_displacement
@@ -133,12 +133,19 @@ def test_the_landscape_peaks_at_the_displacement_and_does_not_wrap(shift: int) -
     target = texture(width=128)
     displaced = move_lines(target, torch.full((1, 1, 1), -float(shift)), "linear")
     shifts = torch.arange(-20, 21)
-    landscape = correlation_landscape(target, displaced, shifts)
+    comparison = Comparison.of(target, displaced, 20)
+    landscape = comparison.landscape(shifts)
     assert int(shifts[landscape.argmax()]) == shift
     assert float(landscape.max()) == pytest.approx(1, abs=0.1)
     by_hand = float((target[..., 20:] * displaced[..., :-20]).sum())
     energy = float((target.square().sum() * displaced.square().sum()).sqrt())
     assert float(landscape[0, -1]) == pytest.approx(by_hand / energy * 128 / 108, abs=1e-4)
+    noisy = target + 0.5 * torch.randn(target.shape, generator=torch.Generator().manual_seed(5))
+    slopes = [images.diff(dim=-1) for images in (target, noisy)]
+    by_hand = float((slopes[0] * slopes[1]).sum() / (slopes[0].square().sum() * slopes[1].square().sum()).sqrt())
+    of_slopes = Comparison.of(target, noisy, 0).slopes.landscape(torch.tensor([0]))
+    assert float(of_slopes) == pytest.approx(by_hand, abs=0.05)
+    assert float(comparison.own(torch.tensor([0]))) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

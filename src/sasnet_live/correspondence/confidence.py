@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
-from .landscape import correlation_landscape
+from .landscape import Comparison
 from .refine import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
@@ -61,26 +61,30 @@ class Evidence:
 
 @torch.no_grad()
 def evidence(
-    whole: tuple[Tensor, Tensor], filtered: tuple[Tensor, Tensor], estimate: SeparableDisplacement, reach_px: int
+    aligned: tuple[Tensor, Tensor], filtered: tuple[Tensor, Tensor], estimate: SeparableDisplacement, reach_px: int
 ) -> Evidence:
     """Compare the passes at the displacement found with how they compare at wrong ones.
 
     Parameters
     ----------
-    whole, filtered
-        Forward and backward pass, (B, n, W) each: locally normalized, and coherence-filtered as well.
+    aligned
+        Forward and moved backward pass, (B, n, W) each, locally normalized.
+    filtered
+        Forward and backward pass, coherence-filtered, (B, n, W) each.
     reach_px
         Of the search.
     """
-    displacement = estimate.displacement_px(filtered[0].shape[-1])
-    moved = move_lines(filtered[1], displacement, "linear")
-    aligned = (whole[0], move_lines(whole[1], displacement, "linear"))
+    moved = move_lines(filtered[1], estimate.displacement_px(filtered[1].shape[-1]), "linear")
+    comparison = Comparison.of(filtered[0], moved, _limit(moved.shape[-1], reach_px))
+    by_filtered = _peaks(comparison.slopes, reach_px)
     coarse = [F.avg_pool1d(images, COARSE_PX) for images in aligned]
-    by_filtered = _peaks(_slope(filtered[0]), _slope(moved), reach_px)
-    by_whole = _peaks(_slope(coarse[0]), _slope(coarse[1]), max(2, reach_px // COARSE_PX))
+    coarse_reach = max(2, reach_px // COARSE_PX)
+    by_whole = _peaks(
+        Comparison.of(coarse[0], coarse[1], _limit(coarse[0].shape[-1], coarse_reach)).slopes, coarse_reach
+    )
     fine = [_slope(F.avg_pool1d(images, FINE_PX)) for images in aligned]
     # Content of a short period shows in the filtered passes themselves; their slopes' noise would hide it.
-    correlation, rival_of_level, _ = _peaks(filtered[0], moved, reach_px)
+    correlation, rival_of_level, _ = _peaks(comparison, reach_px)
     rival_of_level = torch.where(correlation > SHARED, rival_of_level, 0)
 
     found, rival, beyond = (torch.stack(pair) for pair in zip(by_filtered, by_whole, strict=True))
@@ -128,16 +132,19 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     }
 
 
-def _peaks(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+def _limit(width: int, reach: int) -> int:
+    """Samples up to which displacements are looked at."""
+    return max(reach + 1, min(width // 2, round(BEYOND * reach)))
+
+
+def _peaks(comparison: Comparison, reach: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B,) correlation where the passes were put, and the best at displacements within and beyond reach, relative."""
-    width = target.shape[-1]
-    limit = max(reach + 1, min(width // 2, round(BEYOND * reach)))
-    shifts = torch.arange(-limit, limit + 1, device=target.device)
-    landscape = correlation_landscape(target, moved, shifts)
+    limit = _limit(comparison.width, reach)
+    shifts = torch.arange(-limit, limit + 1, device=comparison.shared.device)
+    landscape = comparison.landscape(shifts)
     peak = landscape[:, limit]
-    # Px around the peak belong to it: as far as the target is like itself.
-    own = correlation_landscape(target, target, shifts[limit : limit + reach + 1])
-    own = own / own[:, :1]
+    # Samples around the peak belong to it: as far as the target is like itself.
+    own = comparison.own(shifts[limit : limit + reach + 1])
     lobe = (own < OWN).float().argmax(1).clamp_min(2).masked_fill((own >= OWN).all(1), reach // 2)
     wrong = shifts.abs()[None] > 2 * lobe[:, None].clamp_max(max(1, reach // 3))
     within = shifts.abs() <= reach

@@ -19,7 +19,8 @@ from .tails import tail_displacement
 
 KNOTS = 14
 SHORTEST_LINE_PX = 16
-# (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one.
+# (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one. What
+# starts at an earlier frame's profile is near enough to go without the first.
 PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
 FINEST_STEPS = 2
 PYRAMID_ROBUST_SCALE = 0.8
@@ -108,7 +109,7 @@ def find_displacement(
         zero = torch.zeros(target.shape[:2], dtype=torch.float64, device=target.device)
         estimate = SeparableDisplacement.initial(start.coefficients, zero)
 
-    for sigma, reduction, steps in PYRAMID:
+    for sigma, reduction, steps in PYRAMID if start is None else PYRAMID[1:]:
         if width // reduction < SHORTEST_LINE_PX:
             continue
         reduced = (F.avg_pool1d(images, reduction) for images in (target, backward))
@@ -123,9 +124,10 @@ def find_displacement(
     estimate = refine(a, b, estimate, steps=FINEST_STEPS, prior=prior)
     estimate = preferred(target, backward, estimate, centre_px, reach)
     displacement = estimate.displacement_px(width)
-    tail, kept = tail_displacement(target, move_lines(backward, displacement, "cubic"))
+    moved = move_lines(backward, displacement, "cubic")
+    tail, kept = tail_displacement(target, moved)
     tail = tail * (kept > TAIL_TOLERANCE)
     if tail_px is not None:
         tail = tail + tail_px[1] * (tail_px[0] - tail)
-    found = evidence((target, backward), (a, b), estimate, reach)
+    found = evidence((target, moved), (a, b), estimate, reach)
     return Correspondence(displacement + tail[:, None, None], estimate, tail, found)

@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import scipy.fft
 import torch
 from torch import Tensor
 
 
-def correlation_landscape(target: Tensor, images: Tensor, shifts: Tensor) -> Tensor:
-    """Normalized cross-correlation of two passes with `images` displaced as a whole.
+@dataclass(frozen=True)
+class Comparison:
+    """Spectra along the line of two passes, summed over lines: enough for every displacement of one as a whole.
 
-    Parameters
+    Attributes
     ----------
-    target, images
-        (B, n, W) of zero mean, about.
-    shifts
-        (S,) whole displacements of `images`, px.
-
-    Returns
-    -------
-    (B, S); what a displacement leaves without a counterpart, W - |shift| px remaining, is allowed for.
+    shared
+        (B, F) complex cross-spectrum.
+    power_target, power_images
+        (B, F).
+    width, length
+        Samples of a line, and of the transform: so many that displacements do not wrap round.
     """
-    width = target.shape[-1]
-    # As long as it takes for no displacement to wrap round.
-    length = scipy.fft.next_fast_len(width + int(shifts.abs().max()), real=True)
-    first = torch.fft.rfft(target, length)
-    second = first if images is target else torch.fft.rfft(images, length)
-    correlation = torch.fft.irfft((first * second.conj()).sum(1), length)[:, shifts % length]
-    energy = (target.square().sum((1, 2)) * images.square().sum((1, 2))).sqrt()[:, None] + 1e-12
-    landscape: Tensor = correlation / energy * (width / (width - shifts.abs()))
-    return landscape
+
+    shared: Tensor
+    power_target: Tensor
+    power_images: Tensor
+    width: int
+    length: int
+
+    @classmethod
+    def of(cls, target: Tensor, images: Tensor, largest_shift: int) -> Comparison:
+        """From (B, n, W) passes of zero mean, about."""
+        width = target.shape[-1]
+        length = scipy.fft.next_fast_len(width + largest_shift, real=True)
+        a, b = (torch.fft.rfft(passes, length) for passes in (target, images))
+        powers = [(s.real.square() + s.imag.square()).sum(1) for s in (a, b)]
+        return cls((a * b.conj()).sum(1), powers[0], powers[1], width, length)
+
+    @property
+    def slopes(self) -> Comparison:
+        """Of the differences from sample to sample, which have ``4 sin^2(w / 2)`` times the power."""
+        frequency = torch.arange(self.shared.shape[-1], device=self.shared.device) * (torch.pi / self.length)
+        gain = 4 * frequency.sin().square()
+        return Comparison(
+            self.shared * gain, self.power_target * gain, self.power_images * gain, self.width, self.length
+        )
+
+    def landscape(self, shifts: Tensor) -> Tensor:
+        """(B, S) normalized correlation with `images` displaced by (S,) samples.
+
+        What a displacement leaves without a counterpart, W - |shift| samples remaining, is allowed for.
+        """
+        energy = (self._at_zero(self.power_target) * self._at_zero(self.power_images)).clamp_min(0).sqrt() + 1e-12
+        correlation = torch.fft.irfft(self.shared, self.length)[:, shifts % self.length]
+        landscape: Tensor = correlation / energy * (self.width / (self.width - shifts.abs()))
+        return landscape
+
+    def own(self, shifts: Tensor) -> Tensor:
+        """(B, S) correlation of the target with itself, 1 at 0."""
+        correlation: Tensor = torch.fft.irfft(self.power_target, self.length)[:, shifts % self.length]
+        normalized: Tensor = correlation / self._at_zero(self.power_target).clamp_min(1e-20)
+        return normalized
+
+    def _at_zero(self, power: Tensor) -> Tensor:
+        energy: Tensor = torch.fft.irfft(power, self.length)[:, :1]
+        return energy

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
-from .landscape import correlation_landscape
+from .landscape import Comparison
 from .refine import SeparableDisplacement
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
@@ -67,7 +67,7 @@ def _correlation(a: Tensor, b: Tensor) -> Tensor:
 def _best_shift(target: Tensor, images: Tensor, centre: int, reach: int) -> tuple[Tensor, Tensor]:
     """(B,) displacement of the highest correlation over lines, to a fraction of a sample, and that correlation (B,)."""
     shifts = torch.arange(centre - reach, centre + reach + 1, device=target.device)
-    score = correlation_landscape(target, images, shifts)
+    score = Comparison.of(target, images, reach + abs(centre)).landscape(shifts)
     best = score[:, 1:-1].argmax(1) + 1
     left, peak, right = (score.gather(1, (best + k)[:, None])[:, 0] for k in (-1, 0, 1))
     fraction = (0.5 * (left - right) / (left - 2 * peak + right - 1e-9)).clamp(-0.5, 0.5)

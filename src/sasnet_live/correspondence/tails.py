@@ -11,6 +11,7 @@ missing displacement ``d0 + 2 a tau``.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -57,15 +58,7 @@ def tail_displacement(target: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
     weight = used * 2 * lines / 2.5 * coherence / (1 - coherence)  # (B, F)
     phase = torch.atan2(imaginary, real)
 
-    length, tail_weight = (
-        grid.reshape(-1, 1)
-        for grid in torch.meshgrid(frequency.new_tensor(LENGTHS_PX), frequency.new_tensor(WEIGHTS), indexing="ij")
-    )
-    # arg k(w) = -atan2(a w tau / (1 + w^2 tau^2), 1 - a + a / (1 + w^2 tau^2))
-    lorentz = tail_weight / (1 + (frequency * length).square())
-    tail_phase = -2 * torch.atan2(lorentz * frequency * length, 1 - tail_weight + lorentz)  # (G, F)
-    centroid = 2 * (length * tail_weight)[:, 0]  # (G,)
-
+    tail_phase, centroid = _tails(width, target.dtype, target.device)
     unexplained = phase[:, None] - tail_phase  # (B, G, F)
     stiffness = (weight * frequency.square()).sum(-1) + 1e-9
     shift = -(unexplained * (weight * frequency)[:, None]).sum(-1) / stiffness[:, None]  # (B, G)
@@ -77,3 +70,15 @@ def tail_displacement(target: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
     turn = tail[:, None] * frequency
     further = (shared.real * turn.cos() - shared.imag * turn.sin()).sum(-1)
     return tail, further / shared.real.sum(-1).clamp_min(1e-20)
+
+
+@lru_cache(maxsize=8)
+def _tails(width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(G, F) phase that each tail of the grid leaves at each frequency, and (G,) its two centroids' distance in px."""
+    with torch.inference_mode(False):
+        frequency = 2 * math.pi * torch.arange(width // 2 + 1, dtype=dtype, device=device) / width
+        grid = torch.meshgrid(frequency.new_tensor(LENGTHS_PX), frequency.new_tensor(WEIGHTS), indexing="ij")
+        length, weight = (axis.reshape(-1, 1) for axis in grid)
+        # arg k(w) = -atan2(a w tau / (1 + w^2 tau^2), 1 - a + a / (1 + w^2 tau^2))
+        lorentz = weight / (1 + (frequency * length).square())
+        return -2 * torch.atan2(lorentz * frequency * length, 1 - weight + lorentz), 2 * (length * weight)[:, 0]
