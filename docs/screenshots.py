@@ -78,6 +78,7 @@ def frames(widget: LiveWidget, count: int) -> None:
     """Until so many more frames were registered, and the view fits them."""
     target = len(widget.history) + count
     wait(lambda: len(widget.history) >= target)
+    widget.form.chart.refresh()
     widget._viewer.reset_view()
     settle()
 
@@ -106,7 +107,7 @@ def low_confidence() -> Any:
 
     def noisy(settings: LiveSettings) -> Any:
         core = make(settings)
-        for name, value in (("Lines", 64), ("PixelsPerLine", 128), ("Noise", 10)):
+        for name, value in (("Lines", 128), ("PixelsPerLine", 256), ("Noise", 4)):
             core.setProperty("ORPAM", name, value)
         core.setExposure(100)
         return core
@@ -188,7 +189,7 @@ def reprocess() -> Any:
     widget = ReprocessWidget(viewer, store=store)
     dock = viewer.window.add_dock_widget(widget, name="Reprocess", area="right")
     set_width(viewer, dock, 340)
-    widget.form.start_button.click()
+    widget.start_button.click()
     wait(lambda: widget._job is None or widget._job.done >= 5)
     viewer.window._qt_window._activity_dialog.show()
     settle(0.5)

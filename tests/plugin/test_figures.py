@@ -105,15 +105,19 @@ def test_pace_leaves_the_user_half_of_the_time_where_drawing_is_slow() -> None:
 
 
 @pytest.mark.parametrize("cost_s", [0.01, 0.06])
-def test_pace_leaves_others_that_draw_nine_tenths_of_the_time(cost_s: float) -> None:
-    assert _draw(cost_s, for_s=20.0, others_s=0.1) * cost_s / 20.0 < 0.1
+def test_pace_leaves_others_that_draw_most_of_the_time(cost_s: float) -> None:
+    assert _draw(cost_s, for_s=20.0, others_s=0.1) * cost_s / 20.0 < 0.12
+
+
+def test_pace_does_not_mind_a_timer_that_is_a_little_late() -> None:
+    assert _draw(0.002, for_s=20.0, others_s=0.012) * (1 / 30 + 0.012) / 20.0 > 0.95
 
 
 def test_pace_is_back_when_the_others_have_gone() -> None:
     pace = Pace(1 / 30)
     for number in range(100):
         pace.tick(number * 0.15)
-    assert pace.share < 0.1
+    assert pace.share == 0.1
     for number in range(100):
         pace.tick(15 + number / 30)
     assert pace.share == pytest.approx(0.5, abs=0.02)

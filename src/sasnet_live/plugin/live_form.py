@@ -7,7 +7,16 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QShortcut, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QShortcut,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from . import geometry_panel, model_panel, output_panel, recording_panel
 from .chart import Chart
@@ -77,6 +86,8 @@ class LiveForm(QWidget):
             shortcut.activated.connect(button.click)
 
     def _lay_out(self) -> None:
+        # Else napari fills the dock with empty space below.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         buttons.addWidget(self.start_button, 1)

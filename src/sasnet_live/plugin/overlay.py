@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,13 @@ class FiguresOverlay:
     def update(self, figures: Figures, *, background: str = "dark") -> None:
         """Show figures, or nothing if there are none."""
         text, colour = overlay_text(figures), colour_of(figures.trust, background)
-        longest = max(map(len, text.split("\n")))
-        if longest * WIDTH_OF_CHARACTER * self._overlay.font_size > self._viewer.canvas.size[1]:
-            text = overlay_text(figures, lines=2)
+        fitting = int(self._viewer.canvas.size[1] / (WIDTH_OF_CHARACTER * self._overlay.font_size))
+        if max(map(len, text.split("\n"))) > fitting:
+            text = "\n".join(
+                part
+                for line in overlay_text(figures, lines=2).split("\n")
+                for part in ([line] if len(line) <= fitting else textwrap.wrap(line, max(fitting, 20)))
+            )
         if (text, colour) == self._shown:
             return
         self._shown = (text, colour)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SHARE = 0.5
 """Part of the GUI thread's time that drawing may take while nobody else needs it."""
-LEAST_SHARE = 0.07
+LEAST_SHARE = 0.1
 """Part that it takes even where others keep the thread busy, such as a preview that draws as fast as it can."""
 
 
@@ -40,7 +40,8 @@ class Pace:
         if self._ticked_s is not None:
             late_s = max(0.0, now_s - self._ticked_s - interval_s)
             if self._drew_s is None:
-                self._others_s += 0.1 * (late_s - self._others_s)
+                # Half an interval comes about where cores are short, though nobody draws.
+                self._others_s += 0.1 * (max(0.0, late_s - self._interval_s / 2) - self._others_s)
             else:
                 cost_s = max(late_s - self._others_s, self._drew_s)
                 self._cost_s += 0.3 * (cost_s - self._cost_s)

@@ -89,18 +89,18 @@ class Picture:
         return (low, high) if high > low else (low, low + 1.0)
 
 
-def _pair(title: str, backward: Callable[[Scan], Pixels], place: tuple[int, int]) -> tuple[Picture, Picture]:
+def _pair(when: str, backward: Callable[[Scan], Pixels], place: tuple[int, int]) -> tuple[Picture, Picture]:
     return (
-        Picture("forward", lambda scan: scan.passes[0], place, half=True, colormap="green"),
-        Picture(title, backward, place, half=True, colormap="magenta", blending="additive"),
+        Picture(f"forward {when}", lambda scan: scan.passes[0], place, half=True, colormap="green"),
+        Picture(f"backward {when}", backward, place, half=True, colormap="magenta", blending="additive"),
     )
 
 
 KINDS: dict[str, tuple[Picture, ...]] = {
     "raw": (Picture("raw", lambda scan: scan.frame.data, (0, 0)),),
     "registered": (Picture("registered", lambda scan: scan.registration.image, (0, 1)),),
-    "pair before": _pair("backward before", lambda scan: scan.passes[1], (1, 0)),
-    "pair after": _pair("backward after", lambda scan: scan.registered, (1, 1)),
+    "pair before": _pair("before", lambda scan: scan.passes[1], (1, 0)),
+    "pair after": _pair("after", lambda scan: scan.registered, (1, 1)),
     "displacement": (
         Picture(
             "displacement (px)",

@@ -13,7 +13,7 @@ from sasnet_live.plugin.live_widget import LiveWidget
 from sasnet_live.plugin.settings import SettingsStore
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
-PATIENCE_MS = 20_000
+PATIENCE_MS = 40_000
 
 
 class Job:

@@ -18,7 +18,7 @@ from sasnet_live.plugin.live_widget import LiveWidget
 from sasnet_live.plugin.settings import LiveSettings, SettingsStore
 
 pytestmark = pytest.mark.gui
-PATIENCE_MS = 20_000
+PATIENCE_MS = 40_000
 
 
 @pytest.fixture

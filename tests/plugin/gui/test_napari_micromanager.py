@@ -24,7 +24,7 @@ pytestmark = [
     # Its icons are fetched from the network, its layers have other units than ours.
     pytest.mark.filterwarnings("ignore"),
 ]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 40_000
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sasnet_live.plugin.settings import LiveSettings, SettingsStore
 from sasnet_live.simulation import random_scanner, record
 
 pytestmark = pytest.mark.gui
-PATIENCE_MS = 20_000
+PATIENCE_MS = 40_000
 
 
 @pytest.fixture(scope="module")
