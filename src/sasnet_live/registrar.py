@@ -21,7 +21,7 @@ from .correspondence import Correspondence
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
-from .metrics import compare
+from .metrics import compare, ncc
 from .network.backend import Renderer, open_renderer
 from .network.checkpoint import shipped_weights
 from .network.inputs import RenderInputs, render_inputs
@@ -67,7 +67,7 @@ class Registrar:
         "rendered": backward lines re-rendered in the appearance of the forward pass. "warped": moved only, measured
         intensities kept. "both": `Registration.image` is rendered, `Registration.warped_image` warped.
     precision
-        Of the network: "auto" is fp16 on a GPU and fp32 on a CPU.
+        Of the network: "auto" is fp16 on a GPU, bf16 on a CPU that has instructions for it, else fp32.
     temporal
         Whether the running estimate of earlier frames helps with later ones.
     search_px
@@ -253,19 +253,21 @@ class Registrar:
         rendered = None if self.output == "warped" else self._renderer.render(inputs)
         after = inputs.moved if rendered is None else rendered
         paired = slice(0, min(passes.forward.shape[1], passes.backward.shape[1]))
-        images = [passes.backward, after] if rendered is None else [passes.backward, inputs.moved, after]
-        similarity = compare(passes.target[:, paired], [image[:, paired] for image in images])
-        ncc, ssim = similarity.ncc[:, 0].tolist(), similarity.ssim[:, 0].tolist()
+        target = passes.target[:, paired]
+        similarity = compare(target, [passes.backward[:, paired], after[:, paired]])
+        (ncc_before, ncc_after), (ssim_before, ssim_after) = (rows[:, 0].tolist() for rows in similarity)
+        # Both outputs must be no worse: the rendered lines say nothing against lines moved to where they do not belong.
+        lowest = ncc_after if rendered is None else min(ncc_after, float(ncc(target, inputs.moved[:, paired])))
         metrics = RegistrationMetrics(
-            ncc_before=ncc[0],
-            ncc_after=ncc[-1],
-            ssim_before=ssim[0],
-            ssim_after=ssim[-1],
+            ncc_before=ncc_before,
+            ncc_after=ncc_after,
+            ssim_before=ssim_before,
+            ssim_after=ssim_after,
             displacement_px_mean=float(displacement.mean()),
             confidence=confidence,
         )
-        if min(ncc[1:]) < ncc[0] - WORSE_NCC:
-            reason = f"would be worse: NCC {ncc[0]:.3f} -> {min(ncc[1:]):.3f}"
+        if lowest < ncc_before - WORSE_NCC:
+            reason = f"would be worse: NCC {ncc_before:.3f} -> {lowest:.3f}"
             return self._passed_through(raw, backward, reason, began, passes, confidence)
         warped_lines = inputs.moved[0].cpu().numpy()
         rendered_lines = None if rendered is None else rendered[0].float().cpu().numpy()
@@ -296,18 +298,18 @@ class Registrar:
         """The frame as it came, with the figures of the raw pass where there are any."""
         forward, lines = split(raw, self.geometry)
         image = merge(forward, lines, self.geometry)
-        ncc = ssim = float("nan")
+        before = (float("nan"), float("nan"))
         if passes is not None:
             paired = slice(0, min(passes.forward.shape[1], passes.backward.shape[1]))
             similarity = compare(passes.target[:, paired], [passes.backward[:, paired]])
-            ncc, ssim = float(similarity.ncc), float(similarity.ssim)
+            before = (float(similarity.ncc), float(similarity.ssim))
         elapsed = 1e3 * (time.perf_counter() - began)
         return Registration(
             image=image,
             rendered=None if self.output == "warped" else backward.copy(),
             warped=backward,
             displacement_px=np.zeros(backward.shape, np.float32),
-            metrics=RegistrationMetrics(ncc, ncc, ssim, ssim, 0.0, confidence, elapsed),
+            metrics=RegistrationMetrics(before[0], before[0], before[1], before[1], 0.0, confidence, elapsed),
             accepted=False,
             reason=reason,
             warped_image=image.copy() if self.output == "both" else None,

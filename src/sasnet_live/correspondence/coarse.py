@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .filters import blur
+from .filters import blur, reduced
 
 STRIDE = 2  # px: the search runs on lines reduced by this factor
 WINDOWS = 16  # along the line
@@ -52,7 +52,7 @@ def coarse_search(target: Tensor, backward: Tensor, reach_px: int, centre_px: in
     batch, lines, width = target.shape
     stride = STRIDE if width >= 64 else 1
     centre = round(centre_px / stride)
-    target, backward = (F.avg_pool1d(blur(a, 1.5, 1.0), stride) for a in (target, backward))
+    target, backward = (reduced(blur(a, 1.5, 1.0), stride) for a in (target, backward))
     reach = max(2, math.ceil(reach_px / stride))
     numerator, energy = _block_scores(target, backward, reach, centre)
     blocks, shifts = numerator.shape[1], torch.arange(-reach, reach + 1, device=target.device)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
-from .landscape import Comparison
+from .filters import reduced
+from .landscape import Comparison, lines_apart
 from .refine import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
@@ -74,15 +74,19 @@ def evidence(
     reach_px
         Of the search.
     """
-    moved = move_lines(filtered[1], estimate.displacement_px(filtered[1].shape[-1]), "linear")
-    comparison = Comparison.of(filtered[0], moved, _limit(moved.shape[-1], reach_px))
+    lines, width = filtered[0].shape[-2:]
+    some = slice(None, None, lines_apart(lines))
+    target, backward = (images[:, some] for images in filtered)
+    aligned = (aligned[0][:, some], aligned[1][:, some])
+    moved = move_lines(backward, estimate.displacement_px(width)[:, some], "linear")
+    comparison = Comparison.of(target, moved, _limit(width, reach_px))
     by_filtered = _peaks(comparison.slopes, reach_px)
-    coarse = [F.avg_pool1d(images, COARSE_PX) for images in aligned]
+    coarse = [reduced(images, COARSE_PX) for images in aligned]
     coarse_reach = max(2, reach_px // COARSE_PX)
     by_whole = _peaks(
         Comparison.of(coarse[0], coarse[1], _limit(coarse[0].shape[-1], coarse_reach)).slopes, coarse_reach
     )
-    fine = [_slope(F.avg_pool1d(images, FINE_PX)) for images in aligned]
+    fine = [_slope(reduced(images, FINE_PX)) for images in aligned]
     # Content of a short period shows in the filtered passes themselves; their slopes' noise would hide it.
     correlation, rival_of_level, _ = _peaks(comparison, reach_px)
     rival_of_level = torch.where(correlation > SHARED, rival_of_level, 0)

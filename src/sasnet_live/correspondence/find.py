@@ -5,24 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
 from .coarse import coarse_search
 from .confidence import Evidence, confidence, evidence, strongest_doubt
-from .filters import blur, coherence_filter, filtered, locally_normalized, unit_deviation
+from .filters import blur, coherence_filter, filtered, locally_normalized, reduced, unit_deviation
 from .refine import SeparableDisplacement, fit_spline, refine
 from .rival import preferred
 from .tails import tail_displacement
 
 KNOTS = 14
 SHORTEST_LINE_PX = 16
-# (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one. What
-# starts at an earlier frame's profile is near enough to go without the first.
+# (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one.
 PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
 FINEST_STEPS = 2
+# What starts at an earlier frame's profile is nearer.
+TRACKING_PYRAMID = PYRAMID[1:]
+TRACKING_FINEST_STEPS = 1
 PYRAMID_ROBUST_SCALE = 0.8
 TAIL_TOLERANCE = 0.97  # passes that become less alike by moving them by the tails' share differ by more than tails
 
@@ -109,11 +110,11 @@ def find_displacement(
         zero = torch.zeros(target.shape[:2], dtype=torch.float64, device=target.device)
         estimate = SeparableDisplacement.initial(start.coefficients, zero)
 
-    for sigma, reduction, steps in PYRAMID if start is None else PYRAMID[1:]:
+    for sigma, reduction, steps in PYRAMID if start is None else TRACKING_PYRAMID:
         if width // reduction < SHORTEST_LINE_PX:
             continue
-        reduced = (F.avg_pool1d(images, reduction) for images in (target, backward))
-        a, b = (locally_normalized(blur(images, sigma / reduction, 0.7)) for images in reduced)
+        few_px = (reduced(images, reduction) for images in (target, backward))
+        a, b = (locally_normalized(blur(images, sigma / reduction, 0.7)) for images in few_px)
         estimate = refine(
             a, b, estimate, steps=steps, px_per_sample=reduction, prior=prior, robust_scale=PYRAMID_ROBUST_SCALE
         )
@@ -121,10 +122,14 @@ def find_displacement(
     moved = move_lines(backward, estimate.displacement_px(width), "cubic")
     transfer = coherence_filter(target, moved)
     a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
-    estimate = refine(a, b, estimate, steps=FINEST_STEPS, prior=prior)
-    estimate = preferred(target, backward, estimate, centre_px, reach)
+    steps = FINEST_STEPS if start is None else TRACKING_FINEST_STEPS
+    estimate = refine(a, b, estimate, steps=steps, prior=prior)
     displacement = estimate.displacement_px(width)
     moved = move_lines(backward, displacement, "cubic")
+    better = preferred(target, backward, moved, estimate, centre_px, reach)
+    if better is not estimate:
+        estimate, displacement = better, better.displacement_px(width)
+        moved = move_lines(backward, displacement, "cubic")
     tail, kept = tail_displacement(target, moved)
     tail = tail * (kept > TAIL_TOLERANCE)
     if tail_px is not None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from sasnet_live.scan import move_lines
-
-from .landscape import Comparison
+from .filters import reduced
+from .landscape import Comparison, lines_apart
 from .refine import SeparableDisplacement
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
@@ -24,7 +22,7 @@ REDUCTION = 2  # px: the whole picture is compared on lines reduced by this fact
 
 @torch.no_grad()
 def preferred(
-    target: Tensor, backward: Tensor, estimate: SeparableDisplacement, centre_px: int, reach_px: int
+    target: Tensor, backward: Tensor, moved: Tensor, estimate: SeparableDisplacement, centre_px: int, reach_px: int
 ) -> SeparableDisplacement:
     """The estimate, or in frames where that is clearly better: the estimate shifted as a whole, or one rigid shift.
 
@@ -32,12 +30,16 @@ def preferred(
     ----------
     target, backward
         (B, n, W) locally normalized passes, all frequencies.
+    moved
+        The backward lines moved by the estimate.
     """
-    displacement = estimate.displacement_px(target.shape[-1])
-    shift, gain, _ = _rival(*_reduced(target, backward, displacement), reach_px // REDUCTION)
+    # A first look is enough for nearly all frames.
+    every = lines_apart(target.shape[1])
+    few_target, few_moved = (reduced(images[:, ::every], REDUCTION) for images in (target, moved))
+    shift, gain, _ = _rival(few_target, few_moved, max(2, reach_px // REDUCTION))
     if not bool(((gain > CLEARLY_BETTER / 2) & (shift.abs() > SMALLEST_SHIFT_PX / REDUCTION / 2)).any()):
         return estimate
-    shift, gain, score = _rival(target, backward, displacement, reach_px)
+    shift, gain, score = _rival(target, moved, reach_px)
     change = (gain > CLEARLY_BETTER) & (shift.abs() > SMALLEST_SHIFT_PX)
     rigid, rigid_score = _best_shift(target, backward, centre_px, reach_px)
     to_rigid = change & (rigid_score > score)
@@ -47,16 +49,9 @@ def preferred(
     return replace(estimate, coefficients=coefficients, lines_px=lines)
 
 
-def _reduced(target: Tensor, backward: Tensor, displacement: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All three on lines of fewer px, for a first look."""
-    target, backward = (F.avg_pool1d(images, REDUCTION) for images in (target, backward))
-    return target, backward, F.avg_pool1d(displacement, REDUCTION) / REDUCTION
-
-
-def _rival(target: Tensor, backward: Tensor, displacement: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
+def _rival(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B,) each: the further shift that fits best, in samples, what correlation gains by it, and that correlation."""
-    moved = move_lines(backward, displacement, "linear")
-    shift, score = _best_shift(target, moved, 0, max(2, reach))
+    shift, score = _best_shift(target, moved, 0, reach)
     return shift, score - _correlation(target, moved), score
 
 

@@ -27,8 +27,8 @@ class RunningEstimate:
         In [0, 1): the part of a figure's running mean that is kept from one frame to the next.
     """
 
-    shift_px: float = 0.2
-    shape_px: float = 0.03
+    shift_px: float = 0.15
+    shape_px: float = 0.01
     memory: float = 0.9
     coefficients: Tensor | None = None
     information: Tensor | None = None

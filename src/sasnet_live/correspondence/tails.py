@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .filters import power_over_lines
+
 LENGTHS_PX = (0.3, 0.5, 0.8, 1.2, 1.8, 2.6, 3.6, 5.0)
 WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 USUAL_CENTROID_PX = 0.8
@@ -47,7 +49,7 @@ def tail_displacement(target: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
     taper = torch.hann_window(width, dtype=target.dtype, device=target.device)
     a, b = (torch.fft.rfft(images * taper) for images in (target, moved))
     shared = (a * b.conj()).sum(1)
-    spectra = torch.stack([a.abs().square().sum(1), b.abs().square().sum(1), shared.real, shared.imag], 1)
+    spectra = torch.stack([power_over_lines(a), power_over_lines(b), shared.real, shared.imag], 1)
     spectra = F.avg_pool1d(spectra, SPECTRAL_BINS, stride=1, padding=SPECTRAL_BINS // 2, count_include_pad=False)
     power_a, power_b, real, imaginary = spectra.unbind(1)
     coherence = (real.square() + imaginary.square()) / (power_a * power_b + 1e-20)
