@@ -109,6 +109,20 @@ def test_pace_leaves_others_that_draw_most_of_the_time(cost_s: float) -> None:
     assert _draw(cost_s, for_s=20.0, others_s=0.1) * cost_s / 20.0 < 0.12
 
 
+def test_pace_never_lets_the_picture_stand_still_for_long() -> None:
+    """A machine that stalls makes a drawing seem to take seconds."""
+    pace, drawn_s = Pace(1 / 30), [0.0]
+    now = 0.0
+    while now < 30.0:
+        pace.tick(now)
+        now += 1 / 30
+        if pace.may_draw(now):
+            pace.drawn(0.001)
+            now += 3.0 if len(drawn_s) == 5 else 0.02
+            drawn_s.append(now)
+    assert max(np.diff(drawn_s[6:])) <= 1.1
+
+
 def test_pace_does_not_mind_a_timer_that_is_a_little_late() -> None:
     assert _draw(0.002, for_s=20.0, others_s=0.012) * (1 / 30 + 0.012) / 20.0 > 0.95
 

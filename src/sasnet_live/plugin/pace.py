@@ -6,6 +6,8 @@ SHARE = 0.5
 """Part of the GUI thread's time that drawing may take while nobody else needs it."""
 LEAST_SHARE = 0.1
 """Part that it takes even where others keep the thread busy, such as a preview that draws as fast as it can."""
+LONGEST_S = 1.0
+"""Pause after which there is drawn in any case: a picture that stands still for longer looks like a scan that does."""
 
 
 class Pace:
@@ -45,7 +47,8 @@ class Pace:
             else:
                 cost_s = max(late_s - self._others_s, self._drew_s)
                 self._cost_s += 0.3 * (cost_s - self._cost_s)
-                self._next_s = now_s + self._cost_s * (1 - self.share) / self.share - self._interval_s / 2
+                pause_s = min(LONGEST_S, self._cost_s * (1 - self.share) / self.share)
+                self._next_s = now_s + pause_s - self._interval_s / 2
                 self._drew_s = None
         self._ticked_s = now_s
 
