@@ -5,15 +5,18 @@
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/benchmark_preview.py [--rounds 4] [--seconds 10]
 
 Both docks in one viewer, Micro-Manager's demo camera (512 x 512, 16 bit) live at the given exposure. The rate at which
-the layer "preview" is given new pixels is measured with registration stopped and running, in turns, so that whatever
-else the machine does falls on both. ``--canvas off`` leaves the canvas unpainted: where OpenGL is in software, each
-image on the canvas takes longer to draw than the preview has time. Where napari-micromanager is not installed, a timer
-that does the same stands in for it, and the first line says so.
+the layer "preview" is given new pixels is measured in turns, so that whatever else the machine does falls on all of
+them: with registration stopped; stopped, while a process does nothing but keep one core busy; and running. What the
+busy core costs the preview is for want of cores, not for anything that happens in the window. ``--canvas off`` leaves
+the canvas unpainted: where OpenGL is in software, an image takes longer to draw than the preview has time. Where
+napari-micromanager is not installed, a timer that does the same stands in for it, and the first line says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +34,7 @@ from sasnet_live.plugin.live_widget import LiveWidget
 from sasnet_live.plugin.settings import LiveSettings, SettingsStore
 
 SETTLING_S = 3.0
+BUSY = "while True: pass"
 
 
 def main() -> None:
@@ -60,18 +64,22 @@ def main() -> None:
 
     updates: list[float] = []
     viewer.layers["preview"].events.data.connect(lambda: updates.append(time.perf_counter()))
-    rates: dict[str, list[float]] = {"stopped": [], "running": []}
+    rates: dict[str, list[float]] = {"stopped": [], "stopped, a core busy": [], "running": []}
     registered = 0
     for _ in range(options.rounds):
         for state in rates:
             if state == "running":
                 widget.start()
                 pump(lambda: len(widget.history) >= 5, 60)
+            busy = subprocess.Popen([sys.executable, "-c", BUSY]) if "busy" in state else None
             pump(lambda: False, SETTLING_S)
             updates.clear()
             before, began = widget.engine.status().processed, time.perf_counter()
             pump(lambda: False, options.seconds)
             rates[state].append(len(updates) / (time.perf_counter() - began))
+            if busy is not None:
+                busy.kill()
+                busy.wait()
             if state == "running":
                 registered += widget.engine.status().processed - before
                 widget.stop()
@@ -83,8 +91,9 @@ def main() -> None:
     print(f"layers {options.layers}, canvas {options.canvas}")
     for state, each in rates.items():
         print(f"registration {state}: preview {np.mean(each):.2f}/s  ({', '.join(f'{rate:.1f}' for rate in each)})")
-    ratio = np.mean(rates["running"]) / np.mean(rates["stopped"])
-    print(f"ratio {ratio:.3f}; {registered / options.rounds / options.seconds:.1f} frames a second were registered")
+    stopped, with_busy_core, running = (float(np.mean(each)) for each in rates.values())
+    print(f"running to stopped {running / stopped:.2f}, to a core busy {running / with_busy_core:.2f}; ", end="")
+    print(f"{registered / options.rounds / options.seconds:.1f} frames a second were registered")
     widget.shut_down()
     viewer.close()
 
