@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from .landscape import Comparison, lines_apart
 from .refine import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
+LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
 NOISY = 0.6  # of the confidence, what such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
@@ -28,14 +30,15 @@ class Evidence:
 
     Only what varies along the line tells a displacement, so slopes are compared: of the coherence-filtered passes, and
     of the whole picture over a few px. Some signals share their fine structure and some do not (edges that shine in one
-    pass and are dark in the other); of the two comparisons the one that agrees better counts.
+    pass and are dark in the other), and in wide vessels under much noise no slope stands out, but the filtered passes
+    agree. Of the three comparisons the one that agrees best counts, the last with half its correlation.
 
     Attributes
     ----------
     correlation
         (B,) of the aligned, filtered passes.
     shared
-        (B,) the better of the two correlations of slopes.
+        (B,) the best of the three.
     rival
         (B,) the best correlation at a wrong displacement within reach, as a part of the found one's: near 1 on periodic
         content, where the displacement may be off by a period.
@@ -87,15 +90,16 @@ def evidence(
         Comparison.of(coarse[0], coarse[1], _limit(coarse[0].shape[-1], coarse_reach)).slopes, coarse_reach
     )
     fine = [_slope(reduced(images, FINE_PX)) for images in aligned]
+    by_level = _peaks(comparison, reach_px)
     # Content of a short period shows in the filtered passes themselves; their slopes' noise would hide it.
-    correlation, rival_of_level, _ = _peaks(comparison, reach_px)
-    rival_of_level = torch.where(correlation > SHARED, rival_of_level, 0)
+    rival_of_level = torch.where(by_level.found > SHARED, by_level.rival, 0)
+    by_filtered = by_filtered._replace(rival=torch.maximum(by_filtered.rival, rival_of_level))
 
-    found, rival, beyond = (torch.stack(pair) for pair in zip(by_filtered, by_whole, strict=True))
-    rival[0] = torch.maximum(rival[0], rival_of_level)
+    candidates = (by_filtered, by_whole, by_level._replace(found=LEVELS_COUNT * by_level.found))
+    found, rival, beyond = (torch.stack(values) for values in zip(*candidates, strict=True))
     shared, better = found.max(0)
     return Evidence(
-        correlation=correlation,
+        correlation=by_level.found,
         shared=shared,
         rival=rival.gather(0, better[None])[0],
         beyond=beyond.masked_fill(found < SHARED, 0).amax(0),
@@ -141,8 +145,15 @@ def _limit(width: int, reach: int) -> int:
     return max(reach + 1, min(width // 2, round(BEYOND * reach)))
 
 
-def _peaks(comparison: Comparison, reach: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(B,) correlation where the passes were put, and the best at displacements within and beyond reach, relative."""
+class _Peaks(NamedTuple):
+    """(B,) each: correlation where the passes were put, and the best elsewhere within and beyond reach, relative."""
+
+    found: Tensor
+    rival: Tensor
+    beyond: Tensor
+
+
+def _peaks(comparison: Comparison, reach: int) -> _Peaks:
     limit = _limit(comparison.width, reach)
     shifts = torch.arange(-limit, limit + 1, device=comparison.shared.device)
     landscape = comparison.landscape(shifts)
@@ -156,7 +167,7 @@ def _peaks(comparison: Comparison, reach: int) -> tuple[Tensor, Tensor, Tensor]:
     rival, beyond = (
         landscape.masked_fill(~(wrong & part), -1).amax(1).clamp_min(-1) / scale for part in (within, ~within)
     )
-    return peak, rival, beyond
+    return _Peaks(peak, rival, beyond)
 
 
 def _slope(images: Tensor) -> Tensor:
