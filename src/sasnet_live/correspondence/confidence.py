@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from .refine import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
 LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes
+ENOUGH_PX = 2**15  # of a pass; in fewer, wide noise agrees by chance
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
 NOISY = 0.6  # of the confidence, what such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
@@ -31,7 +33,7 @@ class Evidence:
     Only what varies along the line tells a displacement, so slopes are compared: of the coherence-filtered passes, and
     of the whole picture over a few px. Some signals share their fine structure and some do not (edges that shine in one
     pass and are dark in the other), and in wide vessels under much noise no slope stands out, but the filtered passes
-    agree. Of the three comparisons the one that agrees best counts, the last with half its correlation.
+    agree. Of the three comparisons the one that agrees best counts, the last with half its correlation or less.
 
     Attributes
     ----------
@@ -95,7 +97,8 @@ def evidence(
     rival_of_level = torch.where(by_level.found > SHARED, by_level.rival, 0)
     by_filtered = by_filtered._replace(rival=torch.maximum(by_filtered.rival, rival_of_level))
 
-    candidates = (by_filtered, by_whole, by_level._replace(found=LEVELS_COUNT * by_level.found))
+    counts = LEVELS_COUNT * min(1.0, math.sqrt(lines * width / ENOUGH_PX))
+    candidates = (by_filtered, by_whole, by_level._replace(found=counts * by_level.found))
     found, rival, beyond = (torch.stack(values) for values in zip(*candidates, strict=True))
     shared, better = found.max(0)
     return Evidence(
