@@ -17,6 +17,7 @@ from .refine import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
 LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes
+STRAIN = 0.07  # twice the largest of real scans; what is fitted to noise has more
 ENOUGH_PX = 2**15  # of a pass; in fewer, wide noise agrees by chance
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
 NOISY = 0.6  # of the confidence, what such noise leaves
@@ -48,6 +49,8 @@ class Evidence:
         (B,) the same outside the reach of the search: above 1, the passes are displaced by more than was looked for.
     detail
         (B,) correlation of slopes over 2 px: near 0 where noise hides fine structure.
+    strain
+        (B,) range of the profile, as a part of the line.
     deviation_px
         (B,) expected root-mean-square error of the displacement where there is texture, from the curvature and the
         noise of the fit.
@@ -60,6 +63,7 @@ class Evidence:
     rival: Tensor
     beyond: Tensor
     detail: Tensor
+    strain: Tensor
     deviation_px: Tensor
     line_deviation_px: Tensor
 
@@ -101,12 +105,14 @@ def evidence(
     candidates = (by_filtered, by_whole, by_level._replace(found=counts * by_level.found))
     found, rival, beyond = (torch.stack(values) for values in zip(*candidates, strict=True))
     shared, better = found.max(0)
+    profile = estimate.profile_px(width)
     return Evidence(
         correlation=by_level.found,
         shared=shared,
         rival=rival.gather(0, better[None])[0],
         beyond=beyond.masked_fill(found < SHARED, 0).amax(0),
         detail=_correlation(fine[0], fine[1]),
+        strain=(profile.amax(1) - profile.amin(1)) / width,
         deviation_px=_deviation(estimate),
         line_deviation_px=(LINE_EXCESS * estimate.line_variance + LINE_MODEL_PX**2).sqrt(),
     )
@@ -139,6 +145,9 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
         "too little texture along the lines": torch.sigmoid(12 * (0.5 - evidence.deviation_px)),
         "periodic content, the displacement may be off by a period": torch.sigmoid(25 * (0.85 - evidence.rival)),
         "a displacement beyond the search range fits better": torch.sigmoid(40 * (1 - evidence.beyond)),
+        "the displacement found changes more along the line than a scanner's": torch.sigmoid(
+            150 * (STRAIN - evidence.strain)
+        ),
         "noise hides the fine structure": NOISY + (1 - NOISY) * torch.sigmoid(60 * (evidence.detail - DETAIL)),
     }
 
