@@ -24,6 +24,7 @@ from .frame import Pixels, Registration, RegistrationMetrics
 from .metrics import compare, ncc
 from .network.backend import Renderer, open_renderer
 from .network.checkpoint import shipped_weights
+from .network.gain import match_gain
 from .network.inputs import RenderInputs, render_inputs
 from .scan import ScanGeometry, forward_at_backward_lines, merge, split
 
@@ -266,7 +267,7 @@ class Registrar:
             displacement_px_mean=float(displacement.mean()),
             confidence=confidence,
         )
-        if lowest < ncc_before - WORSE_NCC:
+        if lowest < ncc_before - WORSE_NCC and _worse_at_equal_gain(passes, inputs, paired):
             reason = f"would be worse: NCC {ncc_before:.3f} -> {lowest:.3f}"
             return self._passed_through(raw, backward, reason, began, passes, confidence)
         warped_lines = inputs.moved[0].cpu().numpy()
@@ -325,6 +326,16 @@ class Registrar:
         elif raw.dtype == bool:
             lines = lines > 0.5
         return merge(forward, lines.astype(raw.dtype), self.geometry)
+
+
+def _worse_at_equal_gain(passes: _Passes, inputs: RenderInputs, paired: slice) -> bool:
+    """Whether moving makes the passes less alike once their gain along the line is matched, before as after.
+
+    Where the passes differ much in brightness along the line, plain NCC tells more of that than of the displacement.
+    """
+    images = (match_gain(passes.target, passes.backward), inputs.matched)
+    before, after = (float(ncc(passes.target[:, paired], image[:, paired])) for image in images)
+    return after < before - WORSE_NCC
 
 
 def _unusable(raw: Pixels, forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
