@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from sasnet_live import InputError, Registrar, ScanGeometry, split
+from sasnet_live.correspondence import Correspondence
+from sasnet_live.correspondence.tracker import Tracker
+from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.metrics import ncc, ssim
 from sasnet_live.registrar import model_names
 from sasnet_live.simulation.levels import random_scanner
@@ -255,3 +260,36 @@ def test_real_scans_warped_is_never_below_raw(real_pairs: list[Path]) -> None:
             assert after >= before - 1e-6, (path.name, kind)
             if registration.accepted:
                 assert ncc(truth, registration.rendered) >= before - 1e-3, (path.name, kind)
+
+
+def wrong_by(px: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every displacement is found this far off, and believed."""
+    find = Tracker.find
+
+    def off(self: Tracker, target: torch.Tensor, backward: torch.Tensor) -> Correspondence:
+        found = find(self, target, backward)
+        return replace(found, displacement_px=found.displacement_px + px)
+
+    monkeypatch.setattr(Tracker, "find", off)
+
+
+def test_a_registration_that_would_be_worse_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = simulated(21)
+    wrong_by(25, monkeypatch)
+    result = Registrar("correspondence").register(frame.raw)
+    assert not result.accepted
+    assert result.reason.startswith("would be worse: NCC")
+    np.testing.assert_array_equal(result.image, frame.raw)
+
+
+def test_brightness_along_the_line_does_not_speak_against_a_good_displacement() -> None:
+    """Moved rightly, this pass has the lower NCC, for its brightness differs; with its gain matched, the higher."""
+    pytest.importorskip("skimage")
+    dataset = open_dataset("other-scanner", geometry=ScanGeometry(), shape=(512, 512)).select(["medium"])
+    case = next(case for case in dataset if case.name == "fundus-2")
+    found = Registrar("correspondence").register(case.raw)
+    assert ncc(case.forward, found.warped) < ncc(case.forward, case.backward)
+    assert found.accepted, found.reason
+    assert found.metrics.ncc_after > 0.9
+    assert case.textured is not None
+    assert np.abs(found.displacement_px - case.displacement_px)[case.textured].mean() < 0.25

@@ -20,7 +20,7 @@ LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide stru
 STRAIN = 0.07  # twice the largest of real scans; what is fitted to noise has more
 ENOUGH_PX = 2**15  # of a pass; in fewer, wide noise agrees by chance
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
-NOISY = 0.6  # of the confidence, what such noise leaves
+NOISY = 0.6  # the most confidence that such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
 BEYOND = 3.0  # displacements are looked at up to this many times the reach
 LINE_EXCESS, LINE_MODEL_PX = 1.5, 0.02  # measured against predicted variance of single lines, and what is not modelled
@@ -123,7 +123,8 @@ def confidence(evidence: Evidence) -> Tensor:
 
     At most 0.6 or so where noise hides fine structure: the displacement may be right, but hardly anything shows it.
     """
-    return torch.stack(list(_grounds(evidence).values())).prod(0)
+    grounds = torch.stack(list(_grounds(evidence).values())).prod(0)
+    return torch.minimum(grounds, NOISY + (1 - NOISY) * torch.sigmoid(60 * (evidence.detail - DETAIL)))
 
 
 def strongest_doubt(evidence: Evidence) -> str:
@@ -148,7 +149,6 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
         "the displacement found changes more along the line than a scanner's": torch.sigmoid(
             150 * (STRAIN - evidence.strain)
         ),
-        "noise hides the fine structure": NOISY + (1 - NOISY) * torch.sigmoid(60 * (evidence.detail - DETAIL)),
     }
 
 
