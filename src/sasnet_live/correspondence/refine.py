@@ -94,8 +94,9 @@ def refine(
     """Gauss-Newton steps on p and q together.
 
     Each step linearizes the moved backward pass, weights residuals by Cauchy's function (what the passes do not share
-    counts little), and solves for all K + n unknowns at once under two priors: the lines' (see `line_prior`) and a weak
-    one against bending where there is no texture. The pull's own autocorrelation tells how noisy the estimates are.
+    counts little), and solves for all K + n unknowns at once under two priors, both learned from the frame: the lines'
+    (see `line_prior`) and the profile's (see `profile_prior`). The pull's own autocorrelation tells how noisy the
+    estimates are.
 
     Parameters
     ----------
