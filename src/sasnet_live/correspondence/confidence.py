@@ -22,6 +22,7 @@ ENOUGH_PX = 2**15  # of a pass; in fewer, wide noise agrees by chance
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
 NOISY = 0.6  # the most confidence that such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
+BEYOND_LEVEL = 0.93  # a displacement out of reach that fits as well as this, relative, may be the true one
 BEYOND = 3.0  # displacements are looked at up to this many times the reach
 LINE_EXCESS, LINE_MODEL_PX = 1.5, 0.02  # measured against predicted variance of single lines, and what is not modelled
 OWN = 0.2  # correlation of an image with itself, displaced, down to which a peak is wide
@@ -145,7 +146,7 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
         "the passes share no structure that stands out of the noise": torch.sigmoid(30 * (evidence.shared - SHARED)),
         "too little texture along the lines": torch.sigmoid(12 * (0.5 - evidence.deviation_px)),
         "periodic content, the displacement may be off by a period": torch.sigmoid(25 * (0.85 - evidence.rival)),
-        "a displacement beyond the search range fits better": torch.sigmoid(40 * (1 - evidence.beyond)),
+        "a displacement beyond the search range fits better": torch.sigmoid(40 * (BEYOND_LEVEL - evidence.beyond)),
         "the displacement found changes more along the line than a scanner's": torch.sigmoid(
             150 * (STRAIN - evidence.strain)
         ),
