@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sasnet_live.evaluation.kinds import Kind
+
 from . import options
 
 if TYPE_CHECKING:
@@ -35,18 +37,7 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="Write tables and pictures to this HTML file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write one row a frame and method to this CSV file.")] = None,
     kind: Annotated[
-        Literal[
-            "auto",
-            "or-pam-sim-4k",
-            "or-pam-sim-one",
-            "other-scanner",
-            "pairs",
-            "raster-pairs",
-            "raw",
-            "or-pam-reg-4k",
-            "fire",
-            "eurosat",
-        ],
+        Kind,
         typer.Option(help="Layout of the folder; simulated sets need none."),
     ] = "auto",
     levels: Annotated[

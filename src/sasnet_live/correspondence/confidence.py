@@ -12,7 +12,7 @@ from torch import Tensor
 from sasnet_live.scan import move_lines
 
 from .filters import reduced
-from .landscape import Comparison, lines_apart
+from .landscape import Comparison, correlation, lines_apart
 from .refine import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
@@ -112,7 +112,7 @@ def evidence(
         shared=shared,
         rival=rival.gather(0, better[None])[0],
         beyond=beyond.masked_fill(found < SHARED, 0).amax(0),
-        detail=_correlation(fine[0], fine[1]),
+        detail=correlation(fine[0], fine[1]),
         strain=(profile.amax(1) - profile.amin(1)) / width,
         deviation_px=_deviation(estimate),
         line_deviation_px=(LINE_EXCESS * estimate.line_variance + LINE_MODEL_PX**2).sqrt(),
@@ -140,7 +140,8 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     """(B,) in [0, 1] each, by the doubt that a low value means.
 
     Levels and slopes of the logistic curves were set on frames of all levels of noise, unrelated passes and noise of
-    many kinds, drawn apart from those of `docs/benchmark_confidence.py`.
+    many kinds. Most were drawn apart from those of `docs/benchmark_confidence.py`; STRAIN, BEYOND_LEVEL and ENOUGH_PX
+    were set with its impostors in view.
     """
     return {
         "the passes share no structure that stands out of the noise": torch.sigmoid(30 * (evidence.shared - SHARED)),
@@ -185,10 +186,6 @@ def _peaks(comparison: Comparison, reach: int) -> _Peaks:
 
 def _slope(images: Tensor) -> Tensor:
     return images[..., 1:] - images[..., :-1]
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum((1, 2)) / ((a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt() + 1e-12)
 
 
 def _deviation(estimate: SeparableDisplacement) -> Tensor:

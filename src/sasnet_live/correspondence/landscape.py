@@ -18,6 +18,11 @@ def lines_apart(lines: int) -> int:
     return max(1, lines // ENOUGH_LINES)
 
 
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """(B,) normalized correlation of passes (B, n, W) of zero mean, about, as they lie."""
+    return (a * b).sum((1, 2)) / ((a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt() + 1e-12)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Spectra along the line of two passes, summed over lines: enough for every displacement of one as a whole.
@@ -61,14 +66,14 @@ class Comparison:
         What a displacement leaves without a counterpart, W - |shift| samples remaining, is allowed for.
         """
         energy = (self._at_zero(self.power_target) * self._at_zero(self.power_images)).clamp_min(0).sqrt() + 1e-12
-        correlation = torch.fft.irfft(self.shared, self.length)[:, shifts % self.length]
-        landscape: Tensor = correlation / energy * (self.width / (self.width - shifts.abs()))
+        products = torch.fft.irfft(self.shared, self.length)[:, shifts % self.length]
+        landscape: Tensor = products / energy * (self.width / (self.width - shifts.abs()))
         return landscape
 
     def own(self, shifts: Tensor) -> Tensor:
         """(B, S) correlation of the target with itself, 1 at 0."""
-        correlation: Tensor = torch.fft.irfft(self.power_target, self.length)[:, shifts % self.length]
-        normalized: Tensor = correlation / self._at_zero(self.power_target).clamp_min(1e-20)
+        products = torch.fft.irfft(self.power_target, self.length)[:, shifts % self.length]
+        normalized: Tensor = products / self._at_zero(self.power_target).clamp_min(1e-20)
         return normalized
 
     def _at_zero(self, power: Tensor) -> Tensor:

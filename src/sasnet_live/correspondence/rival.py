@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .filters import reduced
-from .landscape import Comparison, lines_apart
+from .landscape import Comparison, correlation, lines_apart
 from .refine import SeparableDisplacement
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
@@ -52,11 +52,7 @@ def preferred(
 def _rival(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B,) each: the further shift that fits best, in samples, what correlation gains by it, and that correlation."""
     shift, score = _best_shift(target, moved, 0, reach)
-    return shift, score - _correlation(target, moved), score
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum((1, 2)) / ((a.square().sum((1, 2)) * b.square().sum((1, 2))).sqrt() + 1e-12)
+    return shift, score - correlation(target, moved), score
 
 
 def _best_shift(target: Tensor, images: Tensor, centre: int, reach: int) -> tuple[Tensor, Tensor]:

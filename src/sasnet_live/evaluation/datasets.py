@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from sasnet_live.errors import InputError
 from sasnet_live.scan import ScanGeometry
@@ -29,19 +29,7 @@ from sasnet_live.scan import ScanGeometry
 from . import adapters
 from .case import Case, Entry
 from .images import IMAGE_SUFFIXES, TIFF_SUFFIXES, image_files, read_pages
-
-Kind = Literal[
-    "auto",
-    "or-pam-sim-4k",
-    "or-pam-sim-one",
-    "other-scanner",
-    "pairs",
-    "raster-pairs",
-    "raw",
-    "or-pam-reg-4k",
-    "fire",
-    "eurosat",
-]
+from .kinds import Kind
 
 SIMULATED = ("or-pam-sim-4k", "or-pam-sim-one", "other-scanner")
 
