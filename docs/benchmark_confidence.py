@@ -169,7 +169,7 @@ def print_impostors(options: argparse.Namespace) -> None:
         each = max(1, 2 * options.impostors // len(kinds)) if sort == "unrelated passes" else options.impostors
         for height, width in options.shapes:
             registrar = Registrar("correspondence", temporal=False)
-            rng = np.random.default_rng([height, width, 13])
+            rng = np.random.default_rng([height, width, options.seed])
             accepted: Counter[str] = Counter()
             highest: dict[str, float] = {}
             for kind in kinds:
@@ -191,6 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=48, help="frames of each group")
     parser.add_argument("--size", type=int, default=512, help="lines and px of frames with a known displacement")
+    parser.add_argument("--seed", type=int, default=13, help="of the impostors")
     parser.add_argument("--impostors", type=int, default=40, help="of each kind of noise and size")
     parser.add_argument("--only", choices=["frames", "impostors"])
     options = parser.parse_args()
