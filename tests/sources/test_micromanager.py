@@ -330,6 +330,80 @@ def test_a_configuration_loaded_while_live_is_survived(
     assert source.error is None
 
 
+@pytest.mark.parametrize("core_name", ["demo_core", "python_core"])
+def test_the_pixel_size_is_never_asked_for_beside_a_configuration_that_is_loaded(
+    core_name: str, collector: Collector, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A core that is asked for its pixel size in one thread while another one loads devices ends the process."""
+    core = request.getfixturevalue(core_name)
+    asking, ask = set(), core.getPixelSizeUm
+
+    def noted(*cached: bool) -> float:
+        asking.add(threading.current_thread())
+        return float(ask(*cached))
+
+    monkeypatch.setattr(core, "getPixelSizeUm", noted)
+    source = MicroManagerSource(core)
+    source.start(collector)
+    core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: len(collector.frames) >= 3)
+    source.stop()
+    core.stopSequenceAcquisition()
+    assert collector.frames[-1].metadata["pixel_size_um"] == ask()
+    assert asking == {threading.current_thread()}
+
+
+def test_a_pixel_size_that_changes_in_live_mode_is_noticed(
+    demo_core: Any, source: MicroManagerSource, collector: Collector
+) -> None:
+    demo_core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: bool(collector.frames))
+    demo_core.setConfig("Objective", "20X")
+    wait_for(lambda: collector.frames[-1].metadata["pixel_size_um"] == 0.5)
+
+
+def test_nothing_asks_the_core_for_anything_once_the_source_is_stopped(
+    python_core: Any, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner may unload the devices then. The signal that live mode ended must not make the source forget its poll."""
+    ask, asked_at = python_core.getLastImageAndMD, []
+
+    def slow(*channel: int) -> Any:
+        try:
+            return ask(*channel)
+        finally:
+            time.sleep(0.3)
+            asked_at.append(time.perf_counter())
+
+    monkeypatch.setattr(python_core, "getLastImageAndMD", slow)
+    source = MicroManagerSource(python_core)
+    source.start(collector)
+    python_core.startContinuousSequenceAcquisition(0)
+    wait_for(lambda: bool(asked_at))
+    python_core.stopSequenceAcquisition()
+    source.stop()
+    stopped_at = time.perf_counter()
+    assert not [thread for thread in threading.enumerate() if thread.name == "sasnet-live-poll"]
+    time.sleep(0.4)
+    assert asked_at[-1] < stopped_at
+
+
+def test_many_configurations_loaded_while_live(python_core: Any, collector: Collector) -> None:
+    configuration = python_core.systemConfigurationFile()
+    source = MicroManagerSource(python_core)
+    source.start(collector)
+    for _ in range(20):
+        python_core.setProperty("ORPAM", "Lines", 32)
+        python_core.setProperty("ORPAM", "PixelsPerLine", 32)
+        before = len(collector.frames)
+        python_core.startContinuousSequenceAcquisition(0)
+        wait_for(lambda before=before: len(collector.frames) > before)  # type: ignore[misc]
+        python_core.stopSequenceAcquisition()
+        python_core.loadSystemConfiguration(configuration)
+    source.stop()
+    assert source.error is None
+
+
 def test_the_source_goes_over_to_another_core(demo_core: Any, python_core: Any, collector: Collector) -> None:
     source = MicroManagerSource(demo_core)
     source.start(collector)

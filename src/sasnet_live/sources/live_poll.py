@@ -13,14 +13,17 @@ from sasnet_live.stream import EndReason
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
-POLL_INTERVAL_S = 0.002
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.002, 0.010
+INTERVALS_PER_IMAGE = 10
+ENDING_S = 5.0
 
 
 class LivePoll:
     """Takes each image of a live session once, in its own thread.
 
     It asks the core for its last image and takes each image number once; numbers it did not see in time are fetched
-    from the circular buffer, from which nothing is ever removed.
+    from the circular buffer, from which nothing is ever removed. It asks ten times in the time from one image to the
+    next, because each answer is a copy of the image.
 
     Parameters
     ----------
@@ -45,23 +48,33 @@ class LivePoll:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sasnet-live-poll", daemon=True)
         self._last: int | None = None
+        self._last_s = 0.0
+        self._interval_s = SHORTEST_INTERVAL_S
         self._missing = 0
 
     def start(self) -> None:
         """Begin to take images."""
         self._thread.start()
 
-    def stop(self, *, wait: bool) -> None:
-        """End the thread; wait for it only where that cannot hold up a GUI for long."""
+    @property
+    def running(self) -> bool:
+        """Whether its thread may still ask the core for something."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
         self._stopping.set()
-        if wait and threading.current_thread() is not self._thread:
-            self._thread.join(5)
+
+    def join(self) -> None:
+        """Wait until it has ended; at most 5 s, for a camera that does not answer must not hold up a GUI for good."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(ENDING_S)
 
     def _run(self) -> None:
         reason: EndReason = "stopped"
         quiet_since = time.perf_counter()
         try:
-            while not self._stopping.wait(POLL_INTERVAL_S):
+            while not self._stopping.wait(self._interval_s):
                 if self._take():
                     quiet_since = time.perf_counter()
                 elif time.perf_counter() - quiet_since > 0.1:
@@ -87,12 +100,22 @@ class LivePoll:
         number = _image_number(tags)
         if number is not None and number == self._last:
             return False
+        self._keep_time(number)
         if number is not None and self._last is not None and number > self._last + 1:
             for earlier in self._recover(self._last + 1, number):
                 self._put(self, *earlier)
         self._last = number
         self._put(self, image, tags)
         return True
+
+    def _keep_time(self, number: int | None) -> None:
+        """From the time since the image before: how often to ask."""
+        now = time.perf_counter()
+        if number is not None and self._last is not None:
+            images = max(1, number - self._last)
+            interval_s = (now - self._last_s) / images / INTERVALS_PER_IMAGE
+            self._interval_s = min(max(interval_s, SHORTEST_INTERVAL_S), LONGEST_INTERVAL_S)
+        self._last_s = now
 
     def _recover(self, first: int, end: int) -> Iterator[tuple[Pixels, dict[str, Any]]]:
         """Images numbered [first, end) from the circular buffer, in order; those gone are counted as missing."""

@@ -68,6 +68,11 @@ class MicroManagerSource:
         self._disconnect: list[Callable[[], None]] = []
         self._acquiring = False
         self._poll: LivePoll | None = None
+        # Those whose threads may still ask the core for something; `_poll` is one of them.
+        self._polls: list[LivePoll] = []
+        # Of the live session. Asked in the thread that begins it and kept by a signal: a core whose pixel size is asked
+        # for in one thread while another one loads a configuration ends the process.
+        self._pixel_size_um: float | None = None
         # The live session whose frames count. A poll that ends late must not touch the stream that came after it.
         self._session: LivePoll | None = None
         self._session_lock = threading.Lock()
@@ -149,6 +154,7 @@ class MicroManagerSource:
             (True, acquisition.sequenceFinished, self._on_sequence_finished),
             (self._live, events.continuousSequenceAcquisitionStarted, self._on_live_started),
             (self._live, events.sequenceAcquisitionStopped, self._on_live_stopped),
+            (self._live, events.pixelSizeChanged, self._on_pixel_size_changed),
             (self._snap, events.imageSnapped, self._on_snapped),
         ]
         if not self._mda:
@@ -164,7 +170,11 @@ class MicroManagerSource:
         for disconnect in self._disconnect:
             disconnect()
         self._disconnect.clear()
-        self._stop_polling(wait=True)
+        self._stop_polling()
+        # Also those that a signal ended: whoever stops this source may unload the devices next.
+        for poll in self._polls:
+            poll.join()
+        self._polls.clear()
         self._acquiring = False
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
@@ -187,7 +197,7 @@ class MicroManagerSource:
 
     def _on_sequence_started(self, sequence: useq.MDASequence, meta: Mapping[str, Any]) -> None:
         self._acquiring = True
-        self._stop_polling(wait=False)
+        self._stop_polling()
         with self._session_lock:
             self._session = None
             if self._consumer is not None:
@@ -231,8 +241,11 @@ class MicroManagerSource:
     def _on_live_started(self) -> None:
         if self._consumer is None or self._acquiring:
             return
-        self._stop_polling(wait=False)
+        self._stop_polling()
+        with suppress(RuntimeError):
+            self._pixel_size_um = self._core.getPixelSizeUm()
         self._poll = LivePoll(self._core, self._put_live, self._on_live_ended, self._keep)
+        self._polls = [*(poll for poll in self._polls if poll.running), self._poll]
         with self._session_lock:
             if self._session is not None:
                 self._consumer.end_stream("stopped")
@@ -240,7 +253,10 @@ class MicroManagerSource:
         self._poll.start()
 
     def _on_live_stopped(self, camera: str) -> None:
-        self._stop_polling(wait=False)
+        self._stop_polling()
+
+    def _on_pixel_size_changed(self, size_um: float) -> None:
+        self._pixel_size_um = size_um
 
     def _on_live_ended(self, poll: LivePoll, reason: EndReason, missing: int) -> None:
         with self._session_lock:
@@ -267,20 +283,29 @@ class MicroManagerSource:
         consumer.put(frame, wait=False)
 
     def _put_live(self, poll: LivePoll, image: Pixels, tags: Mapping[str, Any]) -> None:
-        metadata = self._state_of_core(str(tags.get("Camera", "")))
+        metadata = self._camera_of_core(str(tags.get("Camera", "")))
+        if self._pixel_size_um is not None:
+            metadata["pixel_size_um"] = self._pixel_size_um
         with self._session_lock:
             if self._session is poll:
                 self._put(image, {}, {**metadata, "camera_metadata": dict(tags)})
 
     def _state_of_core(self, camera: str) -> dict[str, Any]:
-        state: dict[str, Any] = {"camera_device": camera or self._core.getCameraDevice()}
-        # A configuration that is being loaded has no camera to ask.
+        """For the threads of the core's owner, in which its signals are emitted."""
+        state = self._camera_of_core(camera)
         with suppress(RuntimeError):
-            state["exposure_ms"] = self._core.getExposure()
             state["pixel_size_um"] = self._core.getPixelSizeUm()
         return state
 
-    def _stop_polling(self, *, wait: bool) -> None:
+    def _camera_of_core(self, camera: str) -> dict[str, Any]:
+        """For any thread, also while a configuration is being loaded, which has no camera for a while."""
+        state: dict[str, Any] = {"camera_device": camera or self._core.getCameraDevice()}
+        with suppress(RuntimeError, KeyError):
+            state["exposure_ms"] = self._core.getExposure()
+        return state
+
+    def _stop_polling(self) -> None:
+        """Ask the poll to end, without waiting: this may be the thread of a GUI."""
         poll, self._poll = self._poll, None
         if poll is not None:
-            poll.stop(wait=wait)
+            poll.stop()
