@@ -365,7 +365,7 @@ def test_a_pixel_size_that_changes_in_live_mode_is_noticed(
 def test_nothing_asks_the_core_for_anything_once_the_source_is_stopped(
     python_core: Any, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its owner may unload the devices then. The signal that live mode ended must not make the source forget its poll."""
+    """Its owner may unload the devices then. The signal that live mode ended must not make it forget its poll."""
     ask, asked_at = python_core.getLastImageAndMD, []
 
     def slow(*channel: int) -> Any:
