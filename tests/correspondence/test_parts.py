@@ -13,7 +13,7 @@ from sasnet_live.correspondence.filters import blur, coherence_filter, filtered,
 from sasnet_live.correspondence.interpolate import Lines
 from sasnet_live.correspondence.landscape import Comparison
 from sasnet_live.correspondence.lines import cosine_basis, line_prior, smoothness
-from sasnet_live.correspondence.refine import fit_spline, spline_basis
+from sasnet_live.correspondence.separable import fit_spline, spline_basis
 from sasnet_live.correspondence.tails import tail_displacement
 from sasnet_live.scan import move_lines
 

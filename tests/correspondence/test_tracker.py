@@ -52,3 +52,29 @@ def test_without_temporal_state_frames_do_not_depend_on_each_other() -> None:
     first = tracker.find(*images)
     tracker.accept(first)
     torch.testing.assert_close(tracker.find(*images).displacement_px, first.displacement_px)
+
+
+def test_a_coherence_filter_is_used_for_eight_frames_and_forgotten_by_reset() -> None:
+    rng = np.random.default_rng(3)
+    scanner = random_scanner(rng, "medium", 128)
+    tracker, filters = Tracker(), []
+    for frame in record(3, scanner, rng, 10, height=128, width=128, recording=RecordingSettings()):
+        forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+        target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+        found = tracker.find(target, backward)
+        tracker.accept(found)
+        filters.append(found.transfer)
+    assert [later is filters[0] for later in filters] == 8 * [True] + 2 * [False]
+    assert filters[9] is filters[8]
+    tracker.reset()
+    assert tracker.find(target, backward).transfer is not filters[9]
+
+
+def test_a_frame_that_is_not_taken_leaves_no_filter() -> None:
+    images = torch.rand(3, 1, 64, 128, generator=torch.Generator().manual_seed(0))
+    tracker = Tracker()
+    taken = tracker.find(images[0], images[0])
+    tracker.accept(taken)
+    tracker.find(images[1], images[2])
+    again = tracker.find(images[0], images[0])
+    assert again.transfer is taken.transfer

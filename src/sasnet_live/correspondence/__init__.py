@@ -3,8 +3,9 @@
 from .coarse import CoarseDisplacement, coarse_search
 from .confidence import Evidence, confidence, evidence
 from .find import KNOTS, Correspondence, default_reach_px, find_displacement
-from .refine import SeparableDisplacement, refine
+from .refine import refine
 from .running import RunningEstimate
+from .separable import SeparableDisplacement
 from .tails import tail_displacement
 from .tracker import Tracker
 

@@ -13,7 +13,7 @@ from sasnet_live.scan import move_lines
 
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
-from .refine import SeparableDisplacement
+from .separable import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
 LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes

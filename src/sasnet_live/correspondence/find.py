@@ -12,8 +12,9 @@ from sasnet_live.scan import move_lines
 from .coarse import coarse_search
 from .confidence import Evidence, confidence, evidence, strongest_doubt
 from .filters import blur, coherence_filter, filtered, locally_normalized, reduced, unit_deviation
-from .refine import SeparableDisplacement, fit_spline, refine
+from .refine import refine
 from .rival import preferred
+from .separable import SeparableDisplacement, fit_spline
 from .tails import tail_displacement
 
 KNOTS = 14
@@ -22,7 +23,7 @@ SHORTEST_LINE_PX = 16
 PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
 FINEST_STEPS = 2
 # What starts at an earlier frame's profile is nearer.
-TRACKING_PYRAMID = PYRAMID[1:]
+TRACKING_PYRAMID = ((2.5, 4, 2),)
 TRACKING_FINEST_STEPS = 1
 PYRAMID_ROBUST_SCALE = 0.8
 TAIL_TOLERANCE = 0.97  # passes that become less alike by moving them by the tails' share differ by more than tails
@@ -40,6 +41,8 @@ class Correspondence:
         Profile and lines, with their uncertainty: what aligns fine structure.
     tail_px
         (B,) what the opposite electronic tails of the passes add, see `tails`.
+    transfer
+        (B, n, W // 2 + 1) the coherence filter that fine structure was compared through.
     evidence
         What the confidence is computed from.
     """
@@ -47,6 +50,7 @@ class Correspondence:
     displacement_px: Tensor
     separable: SeparableDisplacement
     tail_px: Tensor
+    transfer: Tensor
     evidence: Evidence
 
     @property
@@ -74,6 +78,7 @@ def find_displacement(
     start: SeparableDisplacement | None = None,
     prior: tuple[Tensor, Tensor] | None = None,
     tail_px: tuple[float, float] | None = None,
+    transfer: Tensor | None = None,
 ) -> Correspondence:
     """Find the displacement of backward lines against the forward pass.
 
@@ -91,6 +96,8 @@ def find_displacement(
         Coefficients (B, K) px and information (B, K, K) px^-2 of the profile from earlier frames.
     tail_px
         The tails' share of the displacement in earlier frames, px, and its weight in [0, 1] against this frame's.
+    transfer
+        (B, n, W // 2 + 1) the coherence filter of an earlier frame; by default that of this frame is worked out.
 
     Returns
     -------
@@ -119,8 +126,8 @@ def find_displacement(
             a, b, estimate, steps=steps, px_per_sample=reduction, prior=prior, robust_scale=PYRAMID_ROBUST_SCALE
         )
 
-    moved = move_lines(backward, estimate.displacement_px(width), "cubic")
-    transfer = coherence_filter(target, moved)
+    if transfer is None:
+        transfer = coherence_filter(target, move_lines(backward, estimate.displacement_px(width), "cubic"))
     a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
     steps = FINEST_STEPS if start is None else TRACKING_FINEST_STEPS
     estimate = refine(a, b, estimate, steps=steps, prior=prior)
@@ -135,4 +142,4 @@ def find_displacement(
     if tail_px is not None:
         tail = tail + tail_px[1] * (tail_px[0] - tail)
     found = evidence((target, moved), (a, b), estimate, reach)
-    return Correspondence(displacement + tail[:, None, None], estimate, tail, found)
+    return Correspondence(displacement + tail[:, None, None], estimate, tail, transfer, found)

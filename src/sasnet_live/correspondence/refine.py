@@ -3,82 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-import numpy as np
 import torch
-from scipy.interpolate import BSpline
 from torch import Tensor
 
 from .bending import profile_prior, weakest_prior
 from .interpolate import Lines
 from .lines import line_prior, smoothness
+from .normal_equations import NormalEquations
+from .pull_noise import PullNoise
+from .separable import SeparableDisplacement, spline_basis
 
 LARGEST_STEP_PX = 2.0
 MARGIN_PX = 6
-SAMPLED_LINES = 4  # every fourth line tells how noise is correlated along lines
-
-
-@dataclass(frozen=True)
-class SeparableDisplacement:
-    """``d(x, y) = p(x) + q(y)`` of B frames, px.
-
-    Attributes
-    ----------
-    coefficients
-        (B, K) float64, B-spline coefficients of p.
-    lines_px
-        (B, n) float64, q; mean 0.
-    information
-        (B, K, K) float64, px^-2: inverse covariance of the coefficients as this frame alone tells them.
-    line_variance
-        (B, n) px^2, of each q.
-    """
-
-    coefficients: Tensor
-    lines_px: Tensor
-    information: Tensor
-    line_variance: Tensor
-
-    @classmethod
-    def initial(cls, coefficients: Tensor, lines_px: Tensor) -> SeparableDisplacement:
-        """A place to begin, about which nothing is known."""
-        knots = coefficients.shape[-1]
-        nothing = coefficients.new_zeros(len(coefficients), knots, knots)
-        return cls(coefficients, lines_px, nothing, torch.full_like(lines_px, torch.inf))
-
-    def profile_px(self, width: int) -> Tensor:
-        """(B, W) p along the line."""
-        basis = spline_basis(width, self.coefficients.shape[-1], self.coefficients.device)
-        profile: Tensor = self.coefficients @ basis.T
-        return profile
-
-    def displacement_px(self, width: int) -> Tensor:
-        """(B, n, W) float32."""
-        displacement: Tensor = self.profile_px(width)[:, None] + self.lines_px[..., None]
-        return displacement.float()
-
-
-@lru_cache(maxsize=16)
-def spline_basis(width: int, knots: int, device: torch.device) -> Tensor:
-    """(W, K) float64: K cubic B-splines on evenly spaced knots over a line."""
-    # Kept for later calls, some of which differentiate: it must not be an inference tensor.
-    with torch.inference_mode(False):
-        return torch.from_numpy(_spline_columns(width, knots)).to(device)
-
-
-def _spline_columns(width: int, knots: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    t = np.concatenate([[0] * 3, np.linspace(0, width - 1, knots - 2), [width - 1] * 3]).astype(float)
-    columns = [BSpline(t, row, 3)(np.arange(width)) for row in np.eye(knots)]
-    return np.stack(columns, 1)
-
-
-def fit_spline(profile_px: Tensor, knots: int) -> Tensor:
-    """(B, W) profile -> (B, K) coefficients, least squares."""
-    basis = spline_basis(profile_px.shape[-1], knots, profile_px.device)
-    coefficients: Tensor = torch.linalg.lstsq(basis, profile_px.double().T).solution.T
-    return coefficients
 
 
 def refine(
@@ -111,112 +48,118 @@ def refine(
     robust_scale
         Residual, in deviations of the target, at which a px has half its weight.
     """
-    knots, (lines, width) = start.coefficients.shape[-1], target.shape[-2:]
-    margin = min(MARGIN_PX // px_per_sample, (width - 1) // 4)
-    compared = slice(margin, width - margin)
-    x = torch.arange(width, device=target.device)
-    whole_basis = spline_basis(width, knots, target.device)
-    basis = whole_basis[compared]
-    basis_in_float = basis.to(target)
-    identity = torch.eye(knots, dtype=torch.float64, device=target.device)
-    bend = weakest_prior(knots, target.device)
-    target_rise = _rise(target, margin)
-    target, backward_lines = target[..., compared], Lines.of(backward)
-    coefficients, q = start.coefficients, start.lines_px
-    result = start
-    noise = noise_shape = None
+    passes = _Passes.of(target, backward, start.coefficients.shape[-1], px_per_sample, robust_scale)
+    bend = weakest_prior(start.coefficients.shape[-1], target.device)
+    result, noise = start, None
     for _ in range(steps):
-        position = x - (coefficients @ whole_basis.T) / px_per_sample  # (B, W), of lines not displaced themselves
-        shift = q / px_per_sample
-        moved = backward_lines.at(position.to(target)[:, None] - shift.to(target)[..., None])
-        residual = target - moved[..., compared]
-        slope = (target_rise + _rise(moved, margin)) * (0.25 / px_per_sample)
+        curvature, pull = passes.linearized(result.coefficients, result.lines_px)
+        if noise is None:
+            noise = PullNoise.of(pull, curvature)
+        equations = NormalEquations.of(curvature, pull, passes.basis, noise.variance)
+        result, bend = _stepped(equations, result, noise.of_frequency, bend, prior)
+    return result
+
+
+def _stepped(
+    equations: NormalEquations,
+    at: SeparableDisplacement,
+    noise_of_frequency: Tensor,
+    bend: Tensor,
+    earlier: tuple[Tensor, Tensor] | None,
+) -> tuple[SeparableDisplacement, Tensor]:
+    """One step, and the prior (B, K, K) that the frame has chosen for its profile; `bend` is the one so far."""
+    coefficients, q = at.coefficients, at.lines_px
+    identity = torch.eye(coefficients.shape[-1], dtype=torch.float64, device=coefficients.device)
+    # What earlier frames say counts like what this frame says.
+    information = 1e-9 * identity
+    pull = torch.zeros_like(coefficients)
+    if earlier is not None:
+        expected, information = earlier
+        pull = (information @ (expected - coefficients)[..., None])[..., 0]
+
+    # The profile first, as if the lines stood still; then what each line says of itself tells what lines are like.
+    profile_step = torch.linalg.solve(
+        equations.of_profile + information + bend,
+        equations.profile_pull + pull - (bend @ coefficients[..., None])[..., 0],
+    )
+    variance = 1 / equations.of_lines
+    power = line_prior(q + equations.line_steps(profile_step), variance, noise_of_frequency)
+
+    # Then all unknowns at once: the lines are eliminated, the profile solved for, the lines put back in.
+    alone = equations.without_lines(smoothness(noise_of_frequency / power), q)
+    ridge = 1e-6 * equations.of_profile.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+    told = alone.information + information + ridge * identity
+    told_pull = alone.pull + pull + (told @ coefficients[..., None])[..., 0]
+    bend = profile_prior(told.detach(), told_pull.detach())
+    profile_step = torch.linalg.solve(told + bend, told_pull) - coefficients
+    coefficients = coefficients + profile_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
+    q = q + alone.line_steps(profile_step).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
+    mean = q.mean(1, keepdim=True)
+    line_variance = 1 / (1 / variance + 1 / power.mean(1, keepdim=True))
+    stepped = SeparableDisplacement(coefficients + mean, q - mean, alone.information.detach(), line_variance.detach())
+    return stepped, bend
+
+
+@dataclass(frozen=True)
+class _Passes:
+    """Two passes to be compared px by px, wherever the lines of one are moved.
+
+    Attributes
+    ----------
+    target, rise
+        (B, n, w) the forward pass and its differences, two px apart, but for a margin of px at both ends.
+    backward
+        All of the other pass.
+    whole_basis, basis
+        (W, K) and (w, K) float64.
+    """
+
+    target: Tensor
+    rise: Tensor
+    backward: Lines
+    whole_basis: Tensor
+    basis: Tensor
+    margin: int
+    px_per_sample: int
+    robust_scale: float
+
+    @classmethod
+    def of(cls, target: Tensor, backward: Tensor, knots: int, px_per_sample: int, robust_scale: float) -> _Passes:
+        width = target.shape[-1]
+        margin = min(MARGIN_PX // px_per_sample, (width - 1) // 4)
+        compared = slice(margin, width - margin)
+        basis = spline_basis(width, knots, target.device)
+        return cls(
+            target[..., compared],
+            _rise(target, margin),
+            Lines.of(backward),
+            basis,
+            basis[compared],
+            margin,
+            px_per_sample,
+            robust_scale,
+        )
+
+    def linearized(self, coefficients: Tensor, lines_px: Tensor) -> tuple[Tensor, Tensor]:
+        """Curvature and pull of each px, (B, n, w): what it says of a small further displacement, weighted."""
+        width = len(self.whole_basis)
+        compared = slice(self.margin, width - self.margin)
+        # Where lines are read that are not displaced themselves, (B, W).
+        position = torch.arange(width, device=coefficients.device) - (
+            coefficients @ self.whole_basis.T / self.px_per_sample
+        )
+        shift = lines_px / self.px_per_sample
+        moved = self.backward.at(position.to(self.target)[:, None] - shift.to(self.target)[..., None])
+        residual = self.target - moved[..., compared]
+        slope = (self.rise + _rise(moved, self.margin)) * (0.25 / self.px_per_sample)
         # Px that come from beyond an end of the line say nothing; a px counts where it does in all lines.
         least, most = (position[:, compared] - part[:, None] for part in (shift.amax(1), shift.amin(1)))
-        inside = ((least > 0) & (most < width - 1)).to(target)
-        weight = inside[:, None] / (1 + (residual / robust_scale).square())
-        weighted_slope = weight * slope
-        curvature, pull = weighted_slope * slope, -weighted_slope * residual
-
-        if noise is None or noise_shape is None:
-            noise, noise_shape = _noise(pull, curvature, lines)
-        # B-splines sum to 1 at each px: what all of them together take of a line is the line's own sum.
-        coupling, line_pulls = ((of_px @ basis_in_float).double() for of_px in (curvature, pull))  # (B, n, K)
-        profile_curvature = basis.T @ (curvature.sum(1).double()[..., None] * basis)
-        line_curvature, line_pull, profile_pull = coupling.sum(2), line_pulls.sum(2), line_pulls.sum(1)
-
-        # What earlier frames say counts like what this frame says.
-        scale = noise[:, None, None]
-        before_curvature = before_pull = torch.zeros((), dtype=torch.float64, device=target.device)
-        if prior is not None:
-            before_curvature = scale * prior[1]
-            before_pull = (before_curvature @ (prior[0] - coefficients)[..., None])[..., 0]
-
-        floor = 1e-3 * line_curvature.mean(-1, keepdim=True) + 1e-12
-        line_curvature = line_curvature + floor
-        stiffness = scale * bend
-        profile_step = torch.linalg.solve(
-            profile_curvature + before_curvature + stiffness + 1e-9 * identity,
-            profile_pull + before_pull - (stiffness @ coefficients[..., None])[..., 0],
-        )
-        seen = q + (line_pull - (coupling @ profile_step[..., None])[..., 0]) / line_curvature
-        variance = noise[:, None] / line_curvature
-        power = line_prior(seen, variance, noise_shape)
-        line_precision = smoothness(noise[:, None] * noise_shape / power)
-
-        # All unknowns at once: the lines are eliminated, the profile solved for, the lines put back in.
-        line_right = line_pull - (line_precision @ q[..., None])[..., 0]
-        right = torch.cat([coupling, line_right[..., None]], 2)
-        eliminated = torch.cholesky_solve(
-            right, torch.linalg.cholesky(line_precision + torch.diag_embed(line_curvature))
-        )
-        of_profile, of_lines = eliminated[..., :-1], eliminated[..., -1:]
-        own_curvature = profile_curvature - coupling.mT @ of_profile
-        own_pull = profile_pull - (coupling.mT @ of_lines)[..., 0]
-        ridge = 1e-6 * profile_curvature.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-12
-        told_curvature = own_curvature + before_curvature + ridge * identity
-        told_pull = own_pull + before_pull + (told_curvature @ coefficients[..., None])[..., 0]
-        bend = profile_prior((told_curvature / scale).detach(), (told_pull / noise[:, None]).detach())
-        profile_step = torch.linalg.solve(told_curvature + scale * bend, told_pull) - coefficients
-        line_step = (of_lines - of_profile @ profile_step[..., None])[..., 0]
-        coefficients = coefficients + profile_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
-        q = q + line_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
-        mean = q.mean(1, keepdim=True)
-        coefficients, q = coefficients + mean, q - mean
-
-        result = SeparableDisplacement(
-            coefficients,
-            q,
-            (own_curvature / noise[:, None, None]).detach(),
-            (1 / (1 / variance + 1 / power.mean(1, keepdim=True))).detach(),
-        )
-    return result
+        inside = ((least > 0) & (most < width - 1)).to(slope)
+        weighted_slope = inside[:, None] / (1 + (residual / self.robust_scale).square()) * slope
+        return weighted_slope * slope, -weighted_slope * residual
 
 
 def _rise(images: Tensor, margin: int) -> Tensor:
     """From the px before to the px after, but for `margin` px at both ends."""
     width = images.shape[-1]
     return images[..., margin + 1 : width - margin + 1] - images[..., margin - 1 : width - margin - 1]
-
-
-def _noise(pull: Tensor, curvature: Tensor, lines: int, reach: int = 8) -> tuple[Tensor, Tensor]:
-    """Variance of a summed pull per unit of curvature (B,), and how it spreads over line frequencies (B, n).
-
-    Newey & West 1987: filtered noise is correlated along the line, and lines that share forward neighbours or were
-    blurred together are correlated down the frame; Bartlett weights keep the sums positive.
-    """
-    pull = pull.detach()
-    power = pull.square().sum((1, 2)).double() + 1e-20
-    some = pull[:, ::SAMPLED_LINES].contiguous()
-    own = some.square().sum((1, 2)).double() + 1e-20
-    factor = torch.ones_like(own)
-    for lag in range(1, min(reach, pull.shape[2] - 1) + 1):
-        shared = (some[..., lag:] * some[..., :-lag]).sum((1, 2)).double()
-        factor = factor + 2 * (1 - lag / (reach + 1)) * shared / own
-    noise = factor.clamp(0.5, 20) * power / (curvature.detach().sum((1, 2)).double() + 1e-20)
-    k = torch.arange(lines, dtype=torch.float64, device=pull.device)
-    shape = torch.ones(pull.shape[0], lines, dtype=torch.float64, device=pull.device)
-    for lag in range(1, min(4, lines - 1) + 1):
-        shared = (pull[:, lag:] * pull[:, :-lag]).sum((1, 2)).double() / power
-        shape = shape + 2 * (1 - lag / 5) * shared[:, None] * torch.cos(torch.pi * k * lag / lines)
-    return noise, shape.clamp_min(0.1)

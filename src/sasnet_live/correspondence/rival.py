@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
-from .refine import SeparableDisplacement
+from .separable import SeparableDisplacement
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
 SMALLEST_SHIFT_PX = 1.0

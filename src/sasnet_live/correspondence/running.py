@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .refine import SeparableDisplacement
+from .separable import SeparableDisplacement
 
 LEAST_JUMP_PX = 0.5
 

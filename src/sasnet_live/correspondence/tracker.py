@@ -11,6 +11,7 @@ from .running import RunningEstimate
 
 LOST = 0.75  # part of the usual correlation below which tracking is not believed
 TRUSTED = 0.5  # confidence
+TRANSFER_FRAMES = 8  # that are compared through one coherence filter: the spectra of content and noise change slowly
 
 
 @dataclass
@@ -33,10 +34,13 @@ class Tracker:
     centre_px: int = 0
     temporal: bool = True
     running: RunningEstimate = field(default_factory=RunningEstimate)
+    _transfer: Tensor | None = field(default=None, init=False, repr=False)
+    _transfer_frames: int = field(default=0, init=False, repr=False)
 
     def reset(self) -> None:
         """Forget the running estimate."""
         self.running.reset()
+        self._transfer = None
 
     def find(self, target: Tensor, backward: Tensor) -> Correspondence:
         """Displacement of one frame, (1, n, W) each; the running estimate is not changed until `accept`."""
@@ -50,6 +54,7 @@ class Tracker:
             start=self.running.start,
             prior=self.running.prior,
             tail_px=self.running.tail_px,
+            transfer=self._transfer if self._transfer_frames < TRANSFER_FRAMES else None,
         )
         trusted = float(tracked.confidence) >= TRUSTED
         fits = float(tracked.evidence.correlation) >= LOST * self.running.correlation
@@ -67,6 +72,8 @@ class Tracker:
         """Take a trusted result into the running estimate."""
         if self.temporal:
             self.running.update(found.separable, float(found.evidence.correlation), float(found.tail_px))
+            self._transfer_frames = 1 if found.transfer is not self._transfer else self._transfer_frames + 1
+            self._transfer = found.transfer
 
     def _search(self, target: Tensor, backward: Tensor) -> Correspondence:
         return find_displacement(target, backward, reach_px=self.reach_px, centre_px=self.centre_px)

@@ -1,0 +1,82 @@
+"""The linear equations of one Gauss-Newton step, in units of information: what K coefficients and n lines are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """For a step of the spline's coefficients and of all lines together.
+
+    Attributes
+    ----------
+    of_profile
+        (B, K, K) px^-2: what the passes tell of the coefficients if lines stand still.
+    of_lines
+        (B, n) px^-2, of each line if the profile stands still.
+    coupling
+        (B, n, K) px^-2.
+    profile_pull, line_pull
+        (B, K) and (B, n) px^-1: where to.
+    """
+
+    of_profile: Tensor
+    of_lines: Tensor
+    coupling: Tensor
+    profile_pull: Tensor
+    line_pull: Tensor
+
+    @classmethod
+    def of(cls, curvature: Tensor, pull: Tensor, basis: Tensor, noise: Tensor) -> NormalEquations:
+        """From each px's curvature and pull, (B, n, w), the basis (w, K) float64, and the pull's variance (B,)."""
+        unit = noise[:, None, None]
+        coupling, pulls = ((of_px @ basis.to(of_px)).double() / unit for of_px in (curvature, pull))
+        profile = basis.T @ (curvature.sum(1).double()[..., None] * basis) / unit
+        # B-splines sum to 1 at each px: what all of them together take of a line is the line's own sum.
+        lines = coupling.sum(2)
+        floor = 1e-3 * lines.mean(-1, keepdim=True) + 1e-12
+        return cls(profile, lines + floor, coupling, pulls.sum(1), pulls.sum(2))
+
+    def line_steps(self, profile_step: Tensor) -> Tensor:
+        """(B, n) px that each line by itself asks for once the coefficients have taken (B, K) px."""
+        return (self.line_pull - (self.coupling @ profile_step[..., None])[..., 0]) / self.of_lines
+
+    def without_lines(self, precision: Tensor, lines_px: Tensor) -> ProfileEquations:
+        """The lines eliminated, which stand at (B, n) px under a prior of precision (B, n, n) px^-2 about 0."""
+        line_right = self.line_pull - (precision @ lines_px[..., None])[..., 0]
+        right = torch.cat([self.coupling, line_right[..., None]], 2)
+        factor = torch.linalg.cholesky(precision + torch.diag_embed(self.of_lines))
+        eliminated = torch.cholesky_solve(right, factor)
+        by_profile, by_lines = eliminated[..., :-1], eliminated[..., -1:]
+        return ProfileEquations(
+            information=self.of_profile - self.coupling.mT @ by_profile,
+            pull=self.profile_pull - (self.coupling.mT @ by_lines)[..., 0],
+            by_profile=by_profile,
+            by_lines=by_lines,
+        )
+
+
+@dataclass(frozen=True)
+class ProfileEquations:
+    """For the coefficients alone, whatever the lines do.
+
+    Attributes
+    ----------
+    information, pull
+        (B, K, K) px^-2 and (B, K) px^-1.
+    by_profile, by_lines
+        (B, n, K) and (B, n, 1): how the lines follow.
+    """
+
+    information: Tensor
+    pull: Tensor
+    by_profile: Tensor
+    by_lines: Tensor
+
+    def line_steps(self, profile_step: Tensor) -> Tensor:
+        """(B, n) px that the lines take where the coefficients take (B, K) px."""
+        return (self.by_lines - self.by_profile @ profile_step[..., None])[..., 0]
