@@ -1,11 +1,11 @@
-"""The displacement between the passes, ``d(x, y) = p(x) + q(y)``, found in the images; nothing is learned."""
+"""The displacement between the passes, ``d(x, y) = p(x) + q(y) + y r(x)``, found in the images; nothing is learned."""
 
 from .coarse import CoarseDisplacement, coarse_search
 from .confidence import Evidence, confidence, evidence
+from .displacement import DisplacementParts
 from .find import KNOTS, Correspondence, default_reach_px, find_displacement
 from .refine import refine
 from .running import RunningEstimate
-from .separable import SeparableDisplacement
 from .tails import tail_displacement
 from .tracker import Tracker
 
@@ -13,9 +13,9 @@ __all__ = [
     "KNOTS",
     "CoarseDisplacement",
     "Correspondence",
+    "DisplacementParts",
     "Evidence",
     "RunningEstimate",
-    "SeparableDisplacement",
     "Tracker",
     "coarse_search",
     "confidence",

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
+from .displacement import DisplacementParts
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
-from .separable import SeparableDisplacement
 
 SHARED = 0.22  # correlation of slopes that chance does not reach
 LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes
@@ -71,7 +71,7 @@ class Evidence:
 
 @torch.no_grad()
 def evidence(
-    aligned: tuple[Tensor, Tensor], filtered: tuple[Tensor, Tensor], estimate: SeparableDisplacement, reach_px: int
+    aligned: tuple[Tensor, Tensor], filtered: tuple[Tensor, Tensor], estimate: DisplacementParts, reach_px: int
 ) -> Evidence:
     """Compare the passes at the displacement found with how they compare at wrong ones.
 
@@ -188,9 +188,9 @@ def _slope(images: Tensor) -> Tensor:
     return images[..., 1:] - images[..., :-1]
 
 
-def _deviation(estimate: SeparableDisplacement) -> Tensor:
+def _deviation(estimate: DisplacementParts) -> Tensor:
     """With information c(x) at each px and K unknowns, the profile's variance, weighted by c, is K / sum(c)."""
-    information = estimate.information
+    information = estimate.profile_information
     # B-splines sum to 1, so all entries together are the information at all px.
     total = information.sum((1, 2)).clamp_min(1e-6)
     profile = information.shape[-1] / total

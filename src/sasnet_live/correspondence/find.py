@@ -11,10 +11,10 @@ from sasnet_live.scan import move_lines
 
 from .coarse import coarse_search
 from .confidence import Evidence, confidence, evidence, strongest_doubt
+from .displacement import DisplacementParts, fit_profile
 from .filters import blur, coherence_filter, filtered, locally_normalized, reduced, unit_deviation
 from .refine import refine
 from .rival import preferred
-from .separable import SeparableDisplacement, fit_spline
 from .tails import tail_displacement
 
 KNOTS = 14
@@ -36,9 +36,9 @@ class Correspondence:
     Attributes
     ----------
     displacement_px
-        (B, n, W) float32, ``registered(x) = backward(x - displacement(x))``: the separable parts and the tails' share.
-    separable
-        Profile and lines, with their uncertainty: what aligns fine structure.
+        (B, n, W) float32, ``registered(x) = backward(x - displacement(x))``: its parts and the tails' share.
+    parts
+        Profile, lines and creep, with their uncertainty: what aligns fine structure.
     tail_px
         (B,) what the opposite electronic tails of the passes add, see `tails`.
     transfer
@@ -48,7 +48,7 @@ class Correspondence:
     """
 
     displacement_px: Tensor
-    separable: SeparableDisplacement
+    parts: DisplacementParts
     tail_px: Tensor
     transfer: Tensor
     evidence: Evidence
@@ -75,7 +75,7 @@ def find_displacement(
     *,
     reach_px: int | None = None,
     centre_px: int = 0,
-    start: SeparableDisplacement | None = None,
+    start: DisplacementParts | None = None,
     prior: tuple[Tensor, Tensor] | None = None,
     tail_px: tuple[float, float] | None = None,
     transfer: Tensor | None = None,
@@ -93,7 +93,7 @@ def find_displacement(
     start
         Begin here instead of searching: a frame of the same scanner just before. Its lines are not used.
     prior
-        Coefficients (B, K) px and information (B, K, K) px^-2 of the profile from earlier frames.
+        Coefficients (B, K + M) px and their information (B, K + M, K + M) px^-2 from earlier frames.
     tail_px
         The tails' share of the displacement in earlier frames, px, and its weight in [0, 1] against this frame's.
     transfer
@@ -110,12 +110,10 @@ def find_displacement(
     if start is None:
         coarse = coarse_search(target, backward, reach, centre_px)
         lines = coarse.lines_px.double()
-        estimate = SeparableDisplacement.initial(
-            fit_spline(coarse.profile_px, KNOTS), lines - lines.mean(1, keepdim=True)
-        )
+        estimate = DisplacementParts.initial(fit_profile(coarse.profile_px, KNOTS), lines - lines.mean(1, keepdim=True))
     else:
         zero = torch.zeros(target.shape[:2], dtype=torch.float64, device=target.device)
-        estimate = SeparableDisplacement.initial(start.coefficients, zero)
+        estimate = DisplacementParts.initial(start.coefficients, zero)
 
     for sigma, reduction, steps in PYRAMID if start is None else TRACKING_PYRAMID:
         if width // reduction < SHORTEST_LINE_PX:

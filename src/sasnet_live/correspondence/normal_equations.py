@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .displacement import down_the_frame
+
 
 @dataclass(frozen=True)
 class NormalEquations:
@@ -15,13 +17,13 @@ class NormalEquations:
     Attributes
     ----------
     of_profile
-        (B, K, K) px^-2: what the passes tell of the coefficients if lines stand still.
+        (B, U, U) px^-2: what the passes tell of the U = K + M coefficients of profile and creep if lines stand still.
     of_lines
         (B, n) px^-2, of each line if the profile stands still.
     coupling
-        (B, n, K) px^-2.
+        (B, n, U) px^-2.
     profile_pull, line_pull
-        (B, K) and (B, n) px^-1: where to.
+        (B, U) and (B, n) px^-1: where to.
     """
 
     of_profile: Tensor
@@ -31,18 +33,26 @@ class NormalEquations:
     line_pull: Tensor
 
     @classmethod
-    def of(cls, curvature: Tensor, pull: Tensor, basis: Tensor, noise: Tensor) -> NormalEquations:
-        """From each px's curvature and pull, (B, n, w), the basis (w, K) float64, and the pull's variance (B,)."""
-        unit = noise[:, None, None]
-        coupling, pulls = ((of_px @ basis.to(of_px)).double() / unit for of_px in (curvature, pull))
-        profile = basis.T @ (curvature.sum(1).double()[..., None] * basis) / unit
+    def of(cls, curvature: Tensor, pull: Tensor, splines: Tensor, creep: Tensor, noise: Tensor) -> NormalEquations:
+        """From each px's curvature and pull, (B, n, w), the bases (w, K) and (w, M), and the pull's variance (B,)."""
+        knots, unit = splines.shape[1], noise[:, None, None]
+        basis = torch.cat([splines, creep], 1)
+        down = down_the_frame(curvature.shape[1], curvature.device)
+        of_lines = torch.cat([torch.ones_like(splines[:1]), torch.zeros_like(creep[:1])], 1)  # (1, U)
+        of_lines = of_lines + down[:, None] * (1 - of_lines)  # (n, U): creep terms grow down the frame
+        coupling, pulls = ((of_px @ basis.to(of_px)).double() * of_lines / unit for of_px in (curvature, pull))
+        moments = torch.stack([torch.ones_like(down), down, down.square()]).to(curvature)
+        columns = (moments @ curvature).double() / unit  # (B, 3, w)
+        blocks = basis.T @ (columns[..., None] * basis)  # (B, 3, U, U)
+        power = (torch.arange(basis.shape[1], device=basis.device) >= knots).long()
+        profile = blocks.gather(1, (power[:, None] + power).expand(len(blocks), 1, -1, -1))[:, 0]
         # B-splines sum to 1 at each px: what all of them together take of a line is the line's own sum.
-        lines = coupling.sum(2)
+        lines = coupling[..., :knots].sum(2)
         floor = 1e-3 * lines.mean(-1, keepdim=True) + 1e-12
-        return cls(profile, lines + floor, coupling, pulls.sum(1), pulls.sum(2))
+        return cls(profile, lines + floor, coupling, pulls.sum(1), pulls[..., :knots].sum(2))
 
     def line_steps(self, profile_step: Tensor) -> Tensor:
-        """(B, n) px that each line by itself asks for once the coefficients have taken (B, K) px."""
+        """(B, n) px that each line by itself asks for once the coefficients have taken (B, U) px."""
         return (self.line_pull - (self.coupling @ profile_step[..., None])[..., 0]) / self.of_lines
 
     def without_lines(self, precision: Tensor, lines_px: Tensor) -> ProfileEquations:
@@ -67,9 +77,9 @@ class ProfileEquations:
     Attributes
     ----------
     information, pull
-        (B, K, K) px^-2 and (B, K) px^-1.
+        (B, U, U) px^-2 and (B, U) px^-1.
     by_profile, by_lines
-        (B, n, K) and (B, n, 1): how the lines follow.
+        (B, n, U) and (B, n, 1): how the lines follow.
     """
 
     information: Tensor
@@ -78,5 +88,5 @@ class ProfileEquations:
     by_lines: Tensor
 
     def line_steps(self, profile_step: Tensor) -> Tensor:
-        """(B, n) px that the lines take where the coefficients take (B, K) px."""
+        """(B, n) px that the lines take where the coefficients take (B, U) px."""
         return (self.by_lines - self.by_profile @ profile_step[..., None])[..., 0]

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from .bending import profile_prior, weakest_prior
+from .creep import CREEPS_PX, creep_prior, without_creep
+from .displacement import CREEP_TERMS, DisplacementParts, creep_basis, down_the_frame, spline_basis
 from .interpolate import Lines
 from .lines import line_prior, smoothness
 from .normal_equations import NormalEquations
 from .pull_noise import PullNoise
-from .separable import SeparableDisplacement, spline_basis
 
 LARGEST_STEP_PX = 2.0
 MARGIN_PX = 6
@@ -21,19 +22,19 @@ MARGIN_PX = 6
 def refine(
     target: Tensor,
     backward: Tensor,
-    start: SeparableDisplacement,
+    start: DisplacementParts,
     *,
     steps: int,
     px_per_sample: int = 1,
     prior: tuple[Tensor, Tensor] | None = None,
     robust_scale: float = 1.5,
-) -> SeparableDisplacement:
-    """Gauss-Newton steps on p and q together.
+) -> DisplacementParts:
+    """Gauss-Newton steps on p, q and r together.
 
     Each step linearizes the moved backward pass, weights residuals by Cauchy's function (what the passes do not share
-    counts little), and solves for all K + n unknowns at once under two priors, both learned from the frame: the lines'
-    (see `line_prior`) and the profile's (see `profile_prior`). The pull's own autocorrelation tells how noisy the
-    estimates are.
+    counts little), and solves for all U + n unknowns at once under two priors, both learned from the frame: the lines'
+    (see `line_prior`) and the profile's (see `profile_prior` and `creep_prior`). The pull's own autocorrelation tells
+    how noisy the estimates are.
 
     Parameters
     ----------
@@ -44,30 +45,32 @@ def refine(
     px_per_sample
         Px that one sample of `target` and `backward` stands for, if they are reduced along the line.
     prior
-        Coefficients (B, K) px and their information (B, K, K) px^-2 from earlier frames.
+        Coefficients (B, U) px and their information (B, U, U) px^-2 from earlier frames, U = K + M.
     robust_scale
         Residual, in deviations of the target, at which a px has half its weight.
     """
-    passes = _Passes.of(target, backward, start.coefficients.shape[-1], px_per_sample, robust_scale)
-    bend = weakest_prior(start.coefficients.shape[-1], target.device)
+    knots = start.coefficients.shape[-1] - CREEP_TERMS
+    passes = _Passes.of(target, backward, knots, px_per_sample, robust_scale)
+    smooth = torch.eye(knots + CREEP_TERMS, dtype=torch.float64, device=target.device) / CREEPS_PX[-1] ** 2
+    smooth[:knots, :knots] = weakest_prior(knots, target.device)
     result, noise = start, None
     for _ in range(steps):
         curvature, pull = passes.linearized(result.coefficients, result.lines_px)
         if noise is None:
             noise = PullNoise.of(pull, curvature)
-        equations = NormalEquations.of(curvature, pull, passes.basis, noise.variance)
-        result, bend = _stepped(equations, result, noise.of_frequency, bend, prior)
+        equations = NormalEquations.of(curvature, pull, passes.splines, passes.creep, noise.variance)
+        result, smooth = _stepped(equations, result, noise.of_frequency, smooth, prior)
     return result
 
 
 def _stepped(
     equations: NormalEquations,
-    at: SeparableDisplacement,
+    at: DisplacementParts,
     noise_of_frequency: Tensor,
-    bend: Tensor,
+    smooth: Tensor,
     earlier: tuple[Tensor, Tensor] | None,
-) -> tuple[SeparableDisplacement, Tensor]:
-    """One step, and the prior (B, K, K) that the frame has chosen for its profile; `bend` is the one so far."""
+) -> tuple[DisplacementParts, Tensor]:
+    """One step, and the prior (B, U, U) that the frame has chosen for profile and creep; `smooth` is the one so far."""
     coefficients, q = at.coefficients, at.lines_px
     identity = torch.eye(coefficients.shape[-1], dtype=torch.float64, device=coefficients.device)
     # What earlier frames say counts like what this frame says.
@@ -79,8 +82,8 @@ def _stepped(
 
     # The profile first, as if the lines stood still; then what each line says of itself tells what lines are like.
     profile_step = torch.linalg.solve(
-        equations.of_profile + information + bend,
-        equations.profile_pull + pull - (bend @ coefficients[..., None])[..., 0],
+        equations.of_profile + information + smooth,
+        equations.profile_pull + pull - (smooth @ coefficients[..., None])[..., 0],
     )
     variance = 1 / equations.of_lines
     power = line_prior(q + equations.line_steps(profile_step), variance, noise_of_frequency)
@@ -90,14 +93,23 @@ def _stepped(
     ridge = 1e-6 * equations.of_profile.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     told = alone.information + information + ridge * identity
     told_pull = alone.pull + pull + (told @ coefficients[..., None])[..., 0]
-    bend = profile_prior(told.detach(), told_pull.detach())
-    profile_step = torch.linalg.solve(told + bend, told_pull) - coefficients
+    smooth = _smoothness_of_profile(told.detach(), told_pull.detach(), smooth)
+    profile_step = torch.linalg.solve(told + smooth, told_pull) - coefficients
     coefficients = coefficients + profile_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     q = q + alone.line_steps(profile_step).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     mean = q.mean(1, keepdim=True)
     line_variance = 1 / (1 / variance + 1 / power.mean(1, keepdim=True))
-    stepped = SeparableDisplacement(coefficients + mean, q - mean, alone.information.detach(), line_variance.detach())
-    return stepped, bend
+    stepped = DisplacementParts(coefficients + mean, q - mean, alone.information.detach(), line_variance.detach())
+    return stepped, smooth
+
+
+def _smoothness_of_profile(told: Tensor, pull: Tensor, so_far: Tensor) -> Tensor:
+    """(B, U, U) the priors of profile and creep that make what the frame says most probable, one after the other."""
+    knots = told.shape[-1] - CREEP_TERMS
+    chosen = torch.zeros_like(told)
+    chosen[:, knots:, knots:] = creep_prior(told, pull, so_far[..., :knots, :knots])
+    chosen[:, :knots, :knots] = profile_prior(*without_creep(told, pull, chosen[:, knots:, knots:]))
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -110,15 +122,17 @@ class _Passes:
         (B, n, w) the forward pass and its differences, two px apart, but for a margin of px at both ends.
     backward
         All of the other pass.
-    whole_basis, basis
-        (W, K) and (w, K) float64.
+    whole_splines, whole_creep, splines, creep
+        (W, K), (W, M), and (w, K), (w, M) of the px that are compared, float64.
     """
 
     target: Tensor
     rise: Tensor
     backward: Lines
-    whole_basis: Tensor
-    basis: Tensor
+    whole_splines: Tensor
+    whole_creep: Tensor
+    splines: Tensor
+    creep: Tensor
     margin: int
     px_per_sample: int
     robust_scale: float
@@ -128,13 +142,15 @@ class _Passes:
         width = target.shape[-1]
         margin = min(MARGIN_PX // px_per_sample, (width - 1) // 4)
         compared = slice(margin, width - margin)
-        basis = spline_basis(width, knots, target.device)
+        splines, creep = spline_basis(width, knots, target.device), creep_basis(width, target.device)
         return cls(
             target[..., compared],
             _rise(target, margin),
             Lines.of(backward),
-            basis,
-            basis[compared],
+            splines,
+            creep,
+            splines[compared],
+            creep[compared],
             margin,
             px_per_sample,
             robust_scale,
@@ -142,19 +158,25 @@ class _Passes:
 
     def linearized(self, coefficients: Tensor, lines_px: Tensor) -> tuple[Tensor, Tensor]:
         """Curvature and pull of each px, (B, n, w): what it says of a small further displacement, weighted."""
-        width = len(self.whole_basis)
+        width, knots = self.whole_splines.shape
         compared = slice(self.margin, width - self.margin)
-        # Where lines are read that are not displaced themselves, (B, W).
-        position = torch.arange(width, device=coefficients.device) - (
-            coefficients @ self.whole_basis.T / self.px_per_sample
+        profile, creep, shift = (
+            values / self.px_per_sample
+            for values in (
+                coefficients[:, :knots] @ self.whole_splines.T,
+                coefficients[:, knots:] @ self.whole_creep.T,
+                lines_px,
+            )
         )
-        shift = lines_px / self.px_per_sample
-        moved = self.backward.at(position.to(self.target)[:, None] - shift.to(self.target)[..., None])
+        position = torch.arange(width, device=coefficients.device) - profile  # (B, W), of lines that stand still
+        down = down_the_frame(shift.shape[1], shift.device).to(self.target)
+        of_line = torch.addcmul(shift.to(self.target)[..., None], down[:, None], creep.to(self.target)[:, None])
+        moved = self.backward.at(position.to(self.target)[:, None] - of_line)
         residual = self.target - moved[..., compared]
         slope = (self.rise + _rise(moved, self.margin)) * (0.25 / self.px_per_sample)
         # Px that come from beyond an end of the line say nothing; a px counts where it does in all lines.
-        least, most = (position[:, compared] - part[:, None] for part in (shift.amax(1), shift.amin(1)))
-        inside = ((least > 0) & (most < width - 1)).to(slope)
+        least, most = (position - part[:, None] for part in (shift.amax(1), shift.amin(1)))
+        inside = ((least - creep.abs() > 0) & (most + creep.abs() < width - 1))[:, compared].to(slope)
         weighted_slope = inside[:, None] / (1 + (residual / self.robust_scale).square()) * slope
         return weighted_slope * slope, -weighted_slope * residual
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from .displacement import DisplacementParts, whole
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
-from .separable import SeparableDisplacement
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
 SMALLEST_SHIFT_PX = 1.0
@@ -22,8 +22,8 @@ REDUCTION = 2  # px: the whole picture is compared on lines reduced by this fact
 
 @torch.no_grad()
 def preferred(
-    target: Tensor, backward: Tensor, moved: Tensor, estimate: SeparableDisplacement, centre_px: int, reach_px: int
-) -> SeparableDisplacement:
+    target: Tensor, backward: Tensor, moved: Tensor, estimate: DisplacementParts, centre_px: int, reach_px: int
+) -> DisplacementParts:
     """The estimate, or in frames where that is clearly better: the estimate shifted as a whole, or one rigid shift.
 
     Parameters
@@ -43,8 +43,8 @@ def preferred(
     change = (gain > CLEARLY_BETTER) & (shift.abs() > SMALLEST_SHIFT_PX)
     rigid, rigid_score = _best_shift(target, backward, centre_px, reach_px)
     to_rigid = change & (rigid_score > score)
-    coefficients = estimate.coefficients + (change * shift).double()[:, None]
-    coefficients = torch.where(to_rigid[:, None], rigid.double()[:, None], coefficients)
+    coefficients = estimate.shifted(change * shift).coefficients
+    coefficients = torch.where(to_rigid[:, None], whole(coefficients) * rigid.double()[:, None], coefficients)
     lines = torch.where(to_rigid[:, None], 0.0, estimate.lines_px)
     return replace(estimate, coefficients=coefficients, lines_px=lines)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .separable import SeparableDisplacement
+from .displacement import DisplacementParts, whole
 
 LEAST_JUMP_PX = 0.5
 
 
 @dataclass
 class RunningEstimate:
-    """Information-weighted average of the profile p over the frames of a session; q is solved anew for each frame.
+    """Information-weighted average of p and r over the frames of a session; q is solved anew for each frame.
 
     A Kalman filter: from frame to frame the profile may move as a whole and change its shape a little, so that a slow
     drift of the lag is followed at once while the shape, which hysteresis and ripple keep steady, is averaged.
@@ -43,21 +43,22 @@ class RunningEstimate:
 
     @property
     def prior(self) -> tuple[Tensor, Tensor] | None:
-        """Coefficients (1, K) and information (1, K, K) expected for the next frame; None before the first."""
+        """Coefficients (1, U) and information (1, U, U) expected for the next frame; None before the first."""
         if self.coefficients is None or self.information is None:
             return None
-        knots = self.information.shape[-1]
-        identity = torch.eye(knots, dtype=self.information.dtype, device=self.information.device)
-        change = self.shift_px**2 + self.shape_px**2 * identity
+        unknowns = self.information.shape[-1]
+        identity = torch.eye(unknowns, dtype=self.information.dtype, device=self.information.device)
+        shift = whole(self.coefficients)
+        change = self.shift_px**2 * torch.outer(shift, shift) + self.shape_px**2 * identity
         covariance = torch.linalg.inv(self.information + 1e-6 * identity)
         return self.coefficients, torch.linalg.inv(covariance + change)
 
     @property
-    def start(self) -> SeparableDisplacement | None:
+    def start(self) -> DisplacementParts | None:
         """Where to begin in the next frame."""
         if self.coefficients is None:
             return None
-        return SeparableDisplacement.initial(self.coefficients, self.coefficients.new_zeros(1, 1))
+        return DisplacementParts.initial(self.coefficients, self.coefficients.new_zeros(1, 1))
 
     @property
     def tail_px(self) -> tuple[float, float] | None:
@@ -66,7 +67,7 @@ class RunningEstimate:
             return None
         return self.tail, 1 - 1 / (1 + min(self.frames, 1 / (1 - self.memory)))
 
-    def update(self, estimate: SeparableDisplacement, correlation: float, tail_px: float) -> None:
+    def update(self, estimate: DisplacementParts, correlation: float, tail_px: float) -> None:
         """Take in a trusted frame's estimate, which was found with `prior` (so its coefficients already hold it)."""
         own = estimate.information.detach()
         prior = self.prior
@@ -76,7 +77,7 @@ class RunningEstimate:
         self.correlation = correlation if self.frames == 0 else 0.8 * self.correlation + 0.2 * correlation
         self.frames += 1
 
-    def surprise(self, estimate: SeparableDisplacement) -> float:
+    def surprise(self, estimate: DisplacementParts) -> float:
         """How far a frame's own profile is from what was expected, relative to what noise and drift explain.
 
         Parameters

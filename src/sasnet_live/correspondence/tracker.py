@@ -58,7 +58,7 @@ class Tracker:
         )
         trusted = float(tracked.confidence) >= TRUSTED
         fits = float(tracked.evidence.correlation) >= LOST * self.running.correlation
-        if trusted and fits and self.running.surprise(tracked.separable) < 1:
+        if trusted and fits and self.running.surprise(tracked.parts) < 1:
             return tracked
         searched = self._search(target, backward)
         # What a jump of the scanner leaves is found by searching, and fits at least as well as what was followed.
@@ -71,7 +71,7 @@ class Tracker:
     def accept(self, found: Correspondence) -> None:
         """Take a trusted result into the running estimate."""
         if self.temporal:
-            self.running.update(found.separable, float(found.evidence.correlation), float(found.tail_px))
+            self.running.update(found.parts, float(found.evidence.correlation), float(found.tail_px))
             self._transfer_frames = 1 if found.transfer is not self._transfer else self._transfer_frames + 1
             self._transfer = found.transfer
 
