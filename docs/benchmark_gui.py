@@ -188,9 +188,6 @@ def main() -> None:
 
 def _watch(stopwatch: Stopwatch, viewer: Any, widget: LiveWidget) -> None:
     stopwatch.watch("tick", widget, "_tick")
-    # The timer holds on to the method that it was given.
-    widget._timer.timeout.disconnect()
-    widget._timer.timeout.connect(widget._tick)
     stopwatch.watch("layers", widget.display.layers, "update")
     stopwatch.watch("overlay", widget.display.overlay, "update")
     stopwatch.watch("readout", widget.form.readout, "show_figures")

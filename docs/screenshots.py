@@ -25,7 +25,7 @@ import napari  # noqa: E402
 from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QApplication, QDockWidget, QScrollArea  # noqa: E402
 
-from sasnet_live.plugin import engine, sample_data  # noqa: E402
+from sasnet_live.plugin import live_source, sample_data  # noqa: E402
 from sasnet_live.plugin.live_widget import LiveWidget  # noqa: E402
 from sasnet_live.plugin.reprocess_widget import ReprocessWidget  # noqa: E402
 from sasnet_live.plugin.settings import LiveSettings, SettingsStore  # noqa: E402
@@ -103,7 +103,7 @@ def light() -> Any:
 
 def low_confidence() -> Any:
     """Small, very noisy frames, each by itself; held at one that is doubtful."""
-    make = engine.simulated_core
+    make = live_source.simulated_core
 
     def noisy(settings: LiveSettings) -> Any:
         core = make(settings)
@@ -112,7 +112,7 @@ def low_confidence() -> Any:
         core.setExposure(100)
         return core
 
-    engine.simulated_core = noisy
+    live_source.simulated_core = noisy
     try:
         viewer = window()
         widget = live(viewer, replace(SETTINGS, level="hard", temporal=False))
@@ -122,7 +122,7 @@ def low_confidence() -> Any:
         widget._timer.stop()
         settle()
     finally:
-        engine.simulated_core = make
+        live_source.simulated_core = make
     return viewer, widget
 
 

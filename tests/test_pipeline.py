@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -444,15 +446,28 @@ def test_close_drains() -> None:
     assert reports[0].complete
 
 
+def when_dropped(pipeline: LivePipeline, count: int, gate: Gate) -> threading.Thread:
+    """Let the worker go on once so many frames were dropped, however long that takes."""
+
+    def watch() -> None:
+        wait_for(lambda: pipeline.status().dropped == count)
+        gate.open.set()
+
+    opening = threading.Thread(target=watch)
+    opening.start()
+    return opening
+
+
 def test_close_says_what_was_not_written_when_its_time_is_up() -> None:
     gate, sink = Gate(), Memory()
     pipeline = LivePipeline(gate, [sink], policy="all", capacity=100).start()
     for number in range(20):
         pipeline.put(numbered(number))
     wait_for(lambda: pipeline.status().in_process == 1)
-    threading.Timer(0.3, gate.open.set).start()
+    opening = when_dropped(pipeline, 19, gate)
     with pytest.raises(PipelineError, match="19 of 20 frames were dropped"):
         pipeline.close(timeout_s=0.1)
+    opening.join()
     assert sink.numbers == [0]
     assert balanced(pipeline.status())
 
@@ -465,9 +480,10 @@ def test_discarding_frames_on_disk_while_one_from_memory_is_in_process() -> None
     for number in range(1, 20):
         pipeline.put(numbered(number), wait=False)
     assert pipeline.status().spilled == 18
-    threading.Timer(0.1, gate.open.set).start()
+    opening = when_dropped(pipeline, 19, gate)
     with pytest.raises(PipelineError, match="19 of 20 frames were dropped"):
         pipeline.close(discard=True)
+    opening.join()
     assert sink.numbers == [0]
     assert balanced(pipeline.status())
 
@@ -526,6 +542,32 @@ def test_a_worker_that_hangs_is_reported_and_does_not_hang_its_owner() -> None:
     with pytest.raises(PipelineError, match="did not return from a frame"):
         pipeline.close(timeout_s=0.05, stall_s=0.05)
     gate.open.set()
+
+
+_LEFT_OPEN = """
+import time
+import numpy as np
+from sasnet_live.frame import Frame
+from sasnet_live.pipeline import LivePipeline
+from sasnet_live.pipeline_worker import as_acquired
+from sasnet_live.scan import ScanGeometry
+
+def slow(frame):
+    time.sleep(0.01)
+    return as_acquired(frame, ScanGeometry(), "")
+
+seen = []
+pipeline = LivePipeline(slow, policy="all").start()
+pipeline.registered.connect(lambda frame, registration: seen.append(frame.sequence_number))
+pipeline.state_changed.connect(lambda state: state == "closed" and print(len(seen), flush=True))
+for number in range(20):
+    pipeline.put(Frame(np.zeros((4, 4), np.uint16), {}, number))
+"""
+
+
+def test_one_that_nobody_closed_finishes_its_frames_when_the_interpreter_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", _LEFT_OPEN], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "20"), done.stderr
 
 
 def test_closing_from_the_worker_is_refused() -> None:

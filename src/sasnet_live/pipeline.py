@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
-import time
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 from psygnal import Signal
 
 from .errors import InputError
-from .frame import Frame, Registration, RegistrationMetrics
+from .frame import Frame, Registration
 from .frame_queue import FrameQueue, Policy
+from .pipeline_ledger import Ledger
 from .pipeline_status import PipelineError, PipelineStatus, State, StreamReport, in_words
-from .pipeline_streams import OpenStream, Streams, Throughput
-from .scan import ScanGeometry, split
+from .pipeline_streams import OpenStream
+from .pipeline_worker import Listeners, Worker
+from .scan import ScanGeometry
 from .sinks.group import SinkGroup
 from .sinks.protocol import FrameSink
 from .spill import SpillRing
@@ -30,6 +33,8 @@ __all__ = ["LivePipeline", "PipelineError", "PipelineStatus", "StreamReport"]
 
 DEFAULT_CAPACITY: dict[Policy, int] = {"latest": 1, "all": 64}
 DEFAULT_SPILL_BYTES = 8 << 30
+ENDING_S, STALLED_S = 30.0, 10.0
+"""How long one that nobody closed may take to finish its frames when the interpreter ends, and a single frame of it."""
 
 
 class LivePipeline:
@@ -71,6 +76,8 @@ class LivePipeline:
     failed and all that follow go on to the sinks that work, as they were acquired and with ``accepted=False``. With
     policy "latest", or when no sink works, the pipeline takes no more frames and counts them as dropped.
 
+    One that nobody closed is closed when the interpreter ends, within 30 s.
+
     Attributes
     ----------
     registered : Signal(Frame, Registration)
@@ -105,53 +112,52 @@ class LivePipeline:
     ) -> None:
         spill = SpillRing(spill_bytes, spill_folder) if spill_bytes > 0 else None
         self._queue: FrameQueue[OpenStream] = FrameQueue(policy, capacity or DEFAULT_CAPACITY.get(policy, 1), spill)
-        self._process = process
-        self._prepare = prepare
         self._sinks = SinkGroup(sinks, self._fail)
-        self._geometry = geometry or ScanGeometry()
-        self._flush_every_s = flush_every_s
-
-        # One lock for what several threads write; the queue's own lock is never taken inside it, nor the reverse.
-        self._lock = threading.Lock()
-        self._state: State = "created"
-        self._error: Exception | None = None
+        self._ledger = Ledger()
+        self._worker = Worker(
+            process,
+            prepare,
+            self._queue,
+            self._sinks,
+            self._ledger,
+            Listeners(
+                warm=lambda: self._emit(self.state_changed, "running"),
+                registered=lambda frame, registration: self._emit(self.registered, frame, registration),
+                stream_ended=lambda report: self._emit(self.stream_ended, report),
+                failed=self._fail,
+            ),
+            geometry=geometry or ScanGeometry(),
+            flush_every_s=flush_every_s,
+            name=name,
+        )
         self._source: object | None = None
-        self._streams = Streams()
-        self._throughput = Throughput()
-        self._registered = self._unregistered = 0
-        self._ready = threading.Event()
+        self._source_lock = threading.Lock()
         self._told = False
-
-        # Only the worker touches these.
-        self._current: OpenStream | None = None
-        self._warmed: StreamInfo | None = None
-
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     # ------------------------------------------------------------------ owner
 
     def start(self, stream: StreamInfo | None = None) -> LivePipeline:
         """Start the worker; with a stream, prepare for its shape right away, before any frame."""
-        if self._state != "created":
-            raise InputError(f"the pipeline is {self._state}; a pipeline is started once, make another one")
-        self._warmed = stream
+        if self._ledger.state != "created":
+            raise InputError(f"the pipeline is {self._ledger.state}; a pipeline is started once, make another one")
         self._set_state("warming up")
-        self._thread.start()
+        _close_at_exit(self)
+        self._worker.start(stream)
         return self
 
     def wait_until_ready(self, timeout_s: float | None = None) -> bool:
         """Wait for the end of the warm-up (or of the pipeline); whether it came in time."""
-        return self._ready.wait(timeout_s)
+        return self._worker.ready.wait(timeout_s)
 
     def raise_if_failed(self) -> None:
         """Raise the first exception, if there was one."""
-        if self._error is not None:
-            raise self._error
+        if self._ledger.error is not None:
+            raise self._ledger.error
 
     @property
     def error(self) -> Exception | None:
         """The first exception, None if there was none."""
-        return self._error
+        return self._ledger.error
 
     @property
     def takes_frames(self) -> bool:
@@ -166,37 +172,11 @@ class LivePipeline:
     @property
     def reports(self) -> tuple[StreamReport, ...]:
         """Reports of the streams that have ended, the last 1000 of them."""
-        with self._lock:
-            return self._streams.reports
+        return self._ledger.reports
 
     def status(self) -> PipelineStatus:
         """A snapshot; any thread may ask."""
-        counts = self._queue.counts()
-        now = time.perf_counter()
-        with self._lock:
-            throughput = self._throughput.copy()
-            status = PipelineStatus(
-                state=self._state,
-                registered=self._registered,
-                unregistered=self._unregistered,
-                missing=self._streams.missing,
-                error="" if self._error is None else in_words(self._error),
-            )
-        p50, p99 = throughput.latency_ms()
-        return replace(
-            status,
-            received=counts.received,
-            processed=counts.processed,
-            dropped=counts.dropped,
-            waiting=counts.waiting,
-            in_process=counts.in_process,
-            spilled=counts.spilled,
-            spilled_total=counts.spilled_total,
-            held_back_s=counts.held_back_s,
-            fps=throughput.fps(now),
-            latency_p50_ms=p50,
-            latency_p99_ms=p99,
-        )
+        return self._ledger.status(self._queue.counts())
 
     def close(
         self, *, discard: bool = False, timeout_s: float | None = None, stall_s: float = 60.0
@@ -223,25 +203,24 @@ class LivePipeline:
         PipelineError
             Frames were not written, for another reason; the message counts them.
         """
-        if threading.current_thread() is self._thread:
+        if self._worker.is_this_thread:
             raise InputError(
                 "close() was called in the worker's thread; call it from the thread that owns the pipeline"
             )
         self.end_stream("stopped")
-        if self._state in ("warming up", "running"):
+        if self._ledger.state in ("warming up", "running"):
             self._set_state("draining")
-        self._queue.close(discard=discard or self._state == "created")
-        stuck = self._thread.is_alive() and not self._join(timeout_s, stall_s)
+        self._queue.close(discard=discard or self._ledger.state == "created")
+        stuck = not self._worker.join(timeout_s, stall_s)
         if not stuck:
             self._queue.give_back()
-            self._finish_streams(None)
+            self._worker.finish_streams()
         self._set_state("closed")
-        self._ready.set()
+        self._worker.ready.set()
         if self._told:
             return self.reports
         self._told = True
-        if self._error is not None:
-            raise self._error
+        self.raise_if_failed()
         problems = [line for report in self.reports for line in self._losses(report)]
         if stuck:
             problems.insert(0, f"the worker did not return from a frame within {stall_s:g} s; files may be unfinished")
@@ -250,7 +229,7 @@ class LivePipeline:
         return self.reports
 
     def __enter__(self) -> LivePipeline:
-        return self.start() if self._state == "created" else self
+        return self.start() if self._ledger.state == "created" else self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -266,7 +245,7 @@ class LivePipeline:
 
     def attach(self, source: object) -> None:
         """Claim the pipeline for one source, so that frames of two do not mix."""
-        with self._lock:
+        with self._source_lock:
             if self._source is not None and self._source is not source:
                 raise InputError(
                     f"the pipeline already takes frames from {self._source}; stop that source first, or use a second "
@@ -276,7 +255,7 @@ class LivePipeline:
 
     def detach(self, source: object) -> None:
         """Give the pipeline back; ends the source's stream if it is still open."""
-        with self._lock:
+        with self._source_lock:
             if self._source is not source:
                 return
             self._source = None
@@ -285,8 +264,7 @@ class LivePipeline:
     def begin_stream(self, stream: StreamInfo) -> None:
         """Announce a run of frames; sinks close what they have and begin anew with the first frame of it."""
         self.end_stream("stopped")
-        with self._lock:
-            self._streams.begin(stream)
+        self._ledger.begin(stream)
 
     def put(self, frame: Frame, *, wait: bool = True) -> bool:
         """Hand over a frame, whose pixels nobody may write to from now on. Never raises.
@@ -301,135 +279,18 @@ class LivePipeline:
         -------
         False if the frame was dropped because the pipeline has failed or is closed.
         """
-        with self._lock:
-            stream = self._streams.newest
-            if stream is None or stream.ended:
-                stream = self._streams.begin(StreamInfo.of(frame))
-            elif not stream.info.fits(frame):
-                self._streams.end(stream, "stopped", None)
-                changed = replace(stream.info, shape=frame.data.shape, dtype=frame.data.dtype, expected=None)
-                stream = self._streams.begin(changed)
-            stream.received += 1
-        return self._queue.put(frame, stream, wait=wait)
+        return self._queue.put(frame, self._ledger.receive(frame), wait=wait)
 
     def end_stream(self, reason: EndReason = "completed", *, missing: int | None = None) -> None:
         """Say that the run is over. Without `missing`, what was announced less what came, unless it was called off."""
-        with self._lock:
-            stream = self._streams.newest
-            if stream is None or stream.ended:
-                return
-            self._streams.end(stream, reason, missing)
-        self._queue.wake()
+        if self._ledger.end(reason, missing):
+            self._queue.wake()
 
-    # ------------------------------------------------------------------ worker
-
-    def _work(self) -> None:
-        try:
-            self._loop()
-        except BaseException as error:
-            # Not a fault of a part but of the loop: without a worker nothing may be put any more.
-            self._fail(error if isinstance(error, Exception) else PipelineError(in_words(error)))
-            self._queue.close(discard=True)
-        finally:
-            self._ready.set()
-
-    def _loop(self) -> None:
-        if self._warmed is not None:
-            self._call_prepare(self._warmed)
-        with self._lock:
-            warm = self._state == "warming up"
-            if warm:
-                self._state = "running"
-        if warm:
-            self._emit(self.state_changed, "running")
-        self._ready.set()
-        flushed_at = time.perf_counter()
-        while not self._queue.finished():
-            try:
-                item = self._queue.get(timeout_s=self._flush_every_s)
-            except OSError as error:
-                self._fail(error)
-                continue
-            if item is not None:
-                frame, stream = item
-                self._handle(frame, stream)
-                del item, frame  # the next frame may be a long time coming; do not hold on to this one
-                self._queue.done()
-            elif self._queue.counts().waiting == 0:
-                self._finish_streams(None)
-            if time.perf_counter() - flushed_at >= self._flush_every_s:
-                self._sinks.flush()
-                flushed_at = time.perf_counter()
-        # After a failure the source may still be sending: its files are closed now, its frames counted until `close`.
-        self._close_sinks()
-
-    def _handle(self, frame: Frame, stream: OpenStream) -> None:
-        """One frame from the queue through registration to every sink that works."""
-        if stream is not self._current:
-            self._finish_streams(stream)
-            self._enter(stream)
-        registration = None
-        if self._error is None:
-            try:
-                registration = self._process(frame)
-            except Exception as error:
-                self._fail(error)
-        if registration is None:
-            reason = "not registered" if self._error is None else f"registration stopped: {in_words(self._error)}"
-            registration = as_acquired(frame, self._geometry, reason)
-        with self._lock:
-            self._throughput.add(frame.received_s, time.perf_counter())
-        self._emit(self.registered, frame, registration)
-        self._sinks.write(frame, registration)
-        with self._lock:
-            stream.processed += 1
-            stream.registered += registration.accepted
-            self._registered += registration.accepted
-            self._unregistered += not registration.accepted
-
-    def _enter(self, stream: OpenStream) -> None:
-        self._current = stream
-        if self._error is None and self._prepare is not None and stream.info is not self._warmed:
-            self._call_prepare(stream.info)
-        self._warmed = None
-        self._sinks.open(stream.info)
-
-    def _finish_streams(self, entering: OpenStream | None) -> None:
-        """Close and report the streams that have ended, up to the one that is being entered."""
-        while True:
-            with self._lock:
-                ended = self._streams.take_ended(entering)
-            if ended is None:
-                return
-            if ended is self._current:
-                self._close_sinks()
-            with self._lock:
-                report = self._streams.finish(ended)
-            self._emit(self.stream_ended, report)
-
-    def _close_sinks(self) -> None:
-        """Close the files of the current stream, if there is one."""
-        if self._current is not None:
-            current, self._current = self._current, None
-            current.sinks = self._sinks.close()
-
-    def _call_prepare(self, info: StreamInfo) -> None:
-        if self._prepare is None:
-            return
-        try:
-            self._prepare(info)
-        except Exception as error:
-            self._fail(error)
+    # ------------------------------------------------------------------ private
 
     def _fail(self, error: Exception) -> None:
         """Keep the first exception; take no more frames if they would be lost anyway."""
-        with self._lock:
-            first = self._error is None
-            if first:
-                self._error = error
-                if self._state != "closed":
-                    self._state = "failed"
-        if first:
+        if self._ledger.fail(error):
             _log.error("the pipeline failed: %s", in_words(error), exc_info=error)
             self._emit(self.failed, error)
             self._emit(self.state_changed, "failed")
@@ -443,51 +304,29 @@ class LivePipeline:
             self._fail(_cause(error))
 
     def _set_state(self, state: State) -> None:
-        with self._lock:
-            if state == self._state:
-                return
-            self._state = state
-        self._emit(self.state_changed, state)
+        if self._ledger.move_to(state):
+            self._emit(self.state_changed, state)
 
     def _losses(self, report: StreamReport) -> list[str]:
         """What was lost of a stream in here; missing ones are the source's to report."""
         received = report.received if self.policy == "all" else report.processed
         return replace(report, missing=0, received=received).problems()
 
-    def _join(self, timeout_s: float | None, stall_s: float) -> bool:
-        """Wait for the worker, and let it discard when the time is up or nothing moves; whether it has ended."""
-        start = moved_at = time.perf_counter()
-        processed = self._queue.counts().processed
-        while True:
-            self._thread.join(0.05)
-            if not self._thread.is_alive():
-                return True
-            now, count = time.perf_counter(), self._queue.counts().processed
-            if count != processed:
-                moved_at, processed = now, count
-            if now - moved_at > stall_s or (timeout_s is not None and now - start > timeout_s):
-                break
-        self._queue.close(discard=True)
-        self._thread.join(stall_s)
-        return not self._thread.is_alive()
+
+_open: weakref.WeakSet[LivePipeline] = weakref.WeakSet()
 
 
-def as_acquired(frame: Frame, geometry: ScanGeometry, reason: str) -> Registration:
-    """A frame passed on without registration, flagged."""
-    try:
-        _, backward = split(frame.data, geometry)
-        backward = np.asarray(backward, dtype=np.float32)
-    except (ValueError, TypeError):
-        backward = np.empty((0, frame.data.shape[-1]), np.float32)
-    return Registration(
-        image=frame.data,
-        rendered=None,
-        warped=backward,
-        displacement_px=np.zeros(backward.shape, np.float32),
-        metrics=RegistrationMetrics(),
-        accepted=False,
-        reason=reason,
-    )
+def _close_at_exit(pipeline: LivePipeline) -> None:
+    """Have it closed if nobody did: the interpreter cuts its worker off, which aborts the process if it is in torch."""
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)  # what is registered last is called first: torch is still whole then
+    _open.add(pipeline)
+
+
+def _close_all() -> None:
+    for pipeline in list(_open):
+        with suppress(Exception):
+            pipeline.close(discard=pipeline.policy == "latest", timeout_s=ENDING_S, stall_s=STALLED_S)
 
 
 def _cause(error: Exception) -> Exception:

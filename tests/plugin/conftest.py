@@ -78,9 +78,9 @@ def store(tmp_path: Path, settings: LiveSettings) -> SettingsStore:
 @pytest.fixture
 def small_scanner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The simulated scanner with small frames, which are drawn at once."""
-    from sasnet_live.plugin import engine
+    from sasnet_live.plugin import live_source
 
-    make = engine.simulated_core
+    make = live_source.simulated_core
 
     def small(settings: LiveSettings) -> Any:
         core = make(settings)
@@ -90,5 +90,5 @@ def small_scanner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         core.setExposure(15)
         return core
 
-    monkeypatch.setattr(engine, "simulated_core", small)
+    monkeypatch.setattr(live_source, "simulated_core", small)
     return small

@@ -12,6 +12,8 @@ T = TypeVar("T")
 class Background(Generic[T]):
     """Runs a function once.
 
+    Its thread is waited for when the interpreter ends: one that was cut off in the middle of torch would abort it.
+
     Parameters
     ----------
     work
@@ -30,7 +32,7 @@ class Background(Generic[T]):
             except BaseException as error:
                 self._error = error
 
-        self._thread = threading.Thread(target=run, name=f"sasnet-live-{name}", daemon=True)
+        self._thread = threading.Thread(target=run, name=f"sasnet-live-{name}")
         self._thread.start()
 
     @property

@@ -52,6 +52,8 @@ class LiveDisplay:
         Shown last; None before the first.
     figures
         Of the newest result.
+    figures_s
+        When they were shown, `time.monotonic`; 0 where the next ones are due at once.
     with_overlay
         Whether figures are written on the canvas.
     """
@@ -78,7 +80,7 @@ class LiveDisplay:
         self._failed = failed
         self._pace = Pace(interval_s)
         self._canvas_kind = "dark"
-        self._figures_s = self._chart_s = 0.0
+        self.figures_s = self._chart_s = 0.0
         self._charted = 0
         self._figured: Scan | None = None  # whose figures are shown
 
@@ -107,10 +109,10 @@ class LiveDisplay:
         if result is not None:
             self._show(result, canvas_is_seen)
         scan = self.scan
-        figures_are_due = scan is not None and scan is not self._figured and now - self._figures_s >= FIGURES_EVERY_S
+        figures_are_due = scan is not None and scan is not self._figured and now - self.figures_s >= FIGURES_EVERY_S
         chart_is_due = self._history.added != self._charted and now - self._chart_s >= CHART_EVERY_S
         if scan is not None and figures_are_due:
-            self._figured, self._figures_s = scan, now
+            self._figured, self.figures_s = scan, now
             self._show_figures(scan)
         if chart_is_due:
             self._charted, self._chart_s = self._history.added, now
@@ -134,7 +136,7 @@ class LiveDisplay:
             self._engine.wanted_pictures = self.layers.seen
         registration = result.scan.registration
         if trust_of(registration.accepted, registration.metrics.confidence) != self.figures.trust:
-            self._figures_s = 0.0  # at once
+            self.figures_s = 0.0  # at once
 
     def _show_figures(self, scan: Scan) -> None:
         registration = scan.registration

@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from sasnet_live.channels import ChannelRegistrar, FrameRegistrar
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration, RegistrationMetrics
@@ -22,6 +20,8 @@ from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 
+from .frame_collector import FrameCollector
+from .live_source import LiveSource
 from .pictures import Scan, draw
 from .recorder import Recorder, RecordingPlan
 from .settings import LiveSettings
@@ -37,7 +37,6 @@ KEPT_FOR_CHART = 4096
 """Results that wait for the chart while the GUI is busy."""
 CLOSING_S = 30.0
 """How long the frames of a recording may take to be written when its window is closed."""
-SIMULATED_BUFFER_MB = 48
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,23 @@ class LiveEngine:
     ----------
     recorder
         A sink of every pipeline.
+    collector
+        Keeps raw frames for fine-tuning.
     wanted_pictures
         What of each result is drawn for the GUI in the pipeline's thread, see `pictures.draw`.
     """
 
     def __init__(self) -> None:
         self.recorder = Recorder()
+        self.collector = FrameCollector()
         self.wanted_pictures: tuple[str, ...] = ()
         self._pipeline: LivePipeline | None = None
-        self._source: FrameSource | None = None
-        self._core: CMMCorePlus | None = None
-        self._own_core: CMMCorePlus | None = None
+        self._live: LiveSource | None = None
         self._process: ChannelRegistrar | None = None
         self._geometry = ScanGeometry()
         self._latest: deque[Result] = deque(maxlen=1)
         self._samples: deque[Sample] = deque(maxlen=KEPT_FOR_CHART)
         self._problems: deque[str] = deque(maxlen=10)
-        self._collected: deque[Pixels] = deque()
-        self._collect = 0
         self._closing: threading.Thread | None = None
         self._closing_error: Exception | None = None
         self._last_status = PipelineStatus()
@@ -123,12 +121,12 @@ class LiveEngine:
     @property
     def source(self) -> FrameSource | None:
         """Where frames come from while it runs."""
-        return self._source
+        return None if self._live is None else self._live.source
 
     @property
     def own_core(self) -> CMMCorePlus | None:
         """The core of the simulated scanner while it runs."""
-        return self._own_core
+        return None if self._live is None else self._live.own_core
 
     def status(self) -> PipelineStatus:
         """Of the pipeline; of the last one when idle."""
@@ -181,7 +179,7 @@ class LiveEngine:
         self._description = {}
         self._latest.clear()
         self._samples.clear()
-        source = self._make_source(settings, core)
+        live = LiveSource(settings, core)
         make_registrar = self._registrar_factory(settings)
         self._process = ChannelRegistrar(make_registrar, settings.align_on or None)
         policy = settings.policy
@@ -192,28 +190,31 @@ class LiveEngine:
         )
         self._pipeline.registered.connect(self._on_registered)
         self._pipeline.stream_ended.connect(self._on_stream_ended)
-        self._source = source
+        self._live = live
         try:
-            self._pipeline.start(self._expected_stream(settings))
-            source.start(self._pipeline)
-            if self._own_core is not None:
-                self._own_core.startContinuousSequenceAcquisition(0)
+            self._pipeline.start(live.expected_stream())
+            live.start(self._pipeline)
         except BaseException:
             self._discard()
             raise
 
     def stop(self) -> None:
         """End it; frames that wait are finished if they are recorded. Returns at once, see `state`."""
-        pipeline, source, own_core = self._pipeline, self._source, self._own_core
+        pipeline, live = self._pipeline, self._live
         if pipeline is None:
             return
         self._last_status = pipeline.status()
-        self._pipeline = self._source = self._own_core = self._core = None
+        self._pipeline = self._live = None
         keep = self.recorder.recording or pipeline.policy == "all"
-        self._collect = 0
+        self.collector.end()
 
         def close() -> None:
-            self._stop_source(source, own_core)
+            try:
+                if live is not None:
+                    live.stop()
+            except Exception as error:
+                self._closing_error = error
+                _log.warning("while the source was stopped: %s", in_words(error))
             try:
                 pipeline.close(discard=not keep)
             except Exception as error:
@@ -242,12 +243,7 @@ class LiveEngine:
 
     def follow(self, core: CMMCorePlus | None) -> bool:
         """Go over to another core where the one in use was replaced, as napari-micromanager does; whether it was."""
-        from sasnet_live.sources.micromanager import MicroManagerSource
-
-        if core is None or self._own_core is not None or not isinstance(self._source, MicroManagerSource):
-            return False
-        self._core = core
-        return self._source.attach_to(core)
+        return core is not None and self._live is not None and self._live.follow(core)
 
     # ---------------------------------------------------------------- recording
 
@@ -262,25 +258,6 @@ class LiveEngine:
         plan = RecordingPlan.of(settings)
         self.recorder.begin(plan.sinks(self.describe))
         return plan
-
-    # --------------------------------------------------------------- collecting
-
-    def collect(self, count: int) -> None:
-        """Keep the next so many raw frames, for fine-tuning."""
-        self._collected.clear()
-        self._collect = count
-
-    @property
-    def collected(self) -> int:
-        """How many are kept so far."""
-        return len(self._collected)
-
-    def take_collected(self) -> list[Pixels]:
-        """The frames that were kept; ends the collecting."""
-        self._collect = 0
-        frames = list(self._collected)
-        self._collected.clear()
-        return frames
 
     # ------------------------------------------------------------------ private
 
@@ -301,33 +278,6 @@ class LiveEngine:
 
         return make
 
-    def _make_source(self, settings: LiveSettings, core: CMMCorePlus | None) -> FrameSource:
-        if settings.source == "folder":
-            from sasnet_live.sources.folder import FolderSource
-
-            if not settings.folder:
-                raise InputError("no folder to watch; choose the one that frames are written into")
-            return FolderSource(settings.folder)
-        from sasnet_live.sources.micromanager import MicroManagerSource
-
-        if settings.source == "simulated":
-            core = self._own_core = simulated_core(settings)
-        if core is None:
-            raise InputError("no microscope is connected; load a configuration, or choose the simulated scanner")
-        self._core = core
-        return MicroManagerSource(core)
-
-    def _expected_stream(self, settings: LiveSettings) -> StreamInfo | None:
-        """What the frames will look like, so that the model is ready before the first; None: it loads with that one."""
-        if settings.source == "folder" or self._core is None:
-            return None
-        with suppress(RuntimeError):
-            shape = (self._core.getImageHeight(), self._core.getImageWidth())
-            pixel_bytes = self._core.getBytesPerPixel()
-            if min(shape) > 0 and pixel_bytes in (1, 2):
-                return StreamInfo(shape, np.dtype(f"uint{8 * pixel_bytes}"))
-        return None
-
     def _prepare(self, stream: StreamInfo) -> None:
         """In the pipeline's thread."""
         if self._process is not None:
@@ -341,8 +291,7 @@ class LiveEngine:
         scan = Scan(frame, registration, self._geometry)
         self._latest.append(Result(scan, draw(scan, self.wanted_pictures)))
         self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
-        if self._collect > len(self._collected) and frame.index.get("c", 0) == 0:
-            self._collected.append(frame.data)
+        self.collector.offer(frame)
 
     def _on_stream_ended(self, report: StreamReport) -> None:
         """In the pipeline's thread: an acquisition or live session came to its end."""
@@ -358,17 +307,7 @@ class LiveEngine:
             )
 
     def _error_of_source(self) -> BaseException | None:
-        return None if self._source is None else self._source.error
-
-    def _stop_source(self, source: FrameSource | None, own_core: CMMCorePlus | None) -> None:
-        if own_core is not None:
-            with suppress(RuntimeError):
-                own_core.stopSequenceAcquisition()
-        if source is not None:
-            source.stop()
-        if own_core is not None:
-            with suppress(RuntimeError):
-                own_core.unloadAllDevices()
+        return None if self._live is None else self._live.error
 
     def _discard(self) -> None:
         """Clear away one that failed, or that did not start."""
@@ -377,20 +316,5 @@ class LiveEngine:
         if self._closing is not None:
             self._closing.join(CLOSING_S)
             self._closing = None
-        self._own_core = self._core = None
         if not recording:
             self.recorder.end()
-
-
-def simulated_core(settings: LiveSettings) -> CMMCorePlus:
-    """A core of its own with the simulated scanner as its camera."""
-    from pymmcore_plus.experimental.unicore import UniMMCore
-
-    from sasnet_live.simulation.camera import config_path
-
-    core = UniMMCore()
-    core.loadSystemConfiguration(str(config_path()))
-    core.setProperty("ORPAM", "Level", settings.level)
-    # Nobody empties the buffer in live mode: by default it would fill a gigabyte.
-    core.setCircularBufferMemoryFootprint(SIMULATED_BUFFER_MB)
-    return core

@@ -103,7 +103,7 @@ class FineTunePanel(QWidget):
         """Start, or cancel what runs."""
         if self._collecting:
             self._collecting = 0
-            self._engine.take_collected()
+            self._engine.collector.take()
             self._say("cancelled")
         elif self._job is not None and self._job.state.running:
             self._job.cancel()
@@ -111,7 +111,7 @@ class FineTunePanel(QWidget):
             self._ask_files()
         else:
             self._collecting = self.frames.value()
-            self._engine.collect(self._collecting)
+            self._engine.collector.want(self._collecting)
             if self._engine.state == "idle":
                 self.wants_frames.emit()
         self.look()
@@ -129,8 +129,8 @@ class FineTunePanel(QWidget):
     def look(self) -> None:
         """Show where it stands; called by the timer of the live widget."""
         if self._collecting:
-            self._say(f"collecting frames: {self._engine.collected} of {self._collecting}")
-            if self._engine.collected >= self._collecting:
+            self._say(f"collecting frames: {len(self._engine.collector)} of {self._collecting}")
+            if len(self._engine.collector) >= self._collecting:
                 self._collecting = 0
                 self._train_on_collected()
         state = self._job.state if self._job is not None else None
@@ -156,7 +156,7 @@ class FineTunePanel(QWidget):
     def summary(self) -> str:
         """The state in a few words."""
         if self._collecting:
-            return f"{self._engine.collected} of {self._collecting} frames"
+            return f"{len(self._engine.collector)} of {self._collecting} frames"
         state = self._job.state if self._job is not None else None
         if state is None:
             return "not started"
@@ -172,7 +172,7 @@ class FineTunePanel(QWidget):
     def _train_on_collected(self) -> None:
         try:
             folder = new_folder()
-            self.start([save_frames(self._engine.take_collected(), folder)], folder)
+            self.start([save_frames(self._engine.collector.take(), folder)], folder)
         except (InputError, OSError) as error:
             complain(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from contextlib import suppress
@@ -12,6 +13,7 @@ from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QVBoxLayout
 
 from sasnet_live.errors import InputError
+from sasnet_live.sources.live_poll import REFUSALS
 
 from . import model_panel
 from .background import Background
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
     from sasnet_live.correspondence.detect import DetectedGeometry
+
+_log = logging.getLogger(__name__)
 
 RUNNING_MS, IDLE_MS = 33, 250
 SLOW_EVERY_S = 0.25  # status line, state of the core
@@ -103,7 +107,7 @@ class LiveWidget(DockWidget):
         self._show_wanted()
         self._on_theme()
         self._timer = QTimer(self)
-        self._timer.timeout.connect(self._tick)
+        self._timer.timeout.connect(self._on_timer)
         self._timer.start(IDLE_MS)
         self._ending = _Ending(self.engine, self.display.layers, self.display.overlay)
         self.ends_with(self._ending)
@@ -214,7 +218,7 @@ class LiveWidget(DockWidget):
             return
         try:
             toggle_live(self._core)
-        except RuntimeError as error:
+        except REFUSALS as error:
             complain(f"the camera does not start ({error}). Check that no other program uses it.")
         self._slow_at = 0.0
 
@@ -242,10 +246,18 @@ class LiveWidget(DockWidget):
 
     # -------------------------------------------------------------------- tick
 
-    def _tick(self) -> None:
-        """Fetch what is new and show it."""
+    def _on_timer(self) -> None:
+        """An exception in what Qt calls ends the process where nobody set a hook for it, so none gets out."""
         if self._closed:
             return
+        try:
+            self._tick()
+        except Exception as error:
+            _log.exception("the widget could not be brought up to date")
+            self._faults.tell(error)
+
+    def _tick(self) -> None:
+        """Fetch what is new and show it."""
         state = self.engine.state
         if self._detection is not None and self._detection.done:
             detection, self._detection = self._detection, None
@@ -267,8 +279,10 @@ class LiveWidget(DockWidget):
         if state == "idle" and self._restart_wanted:
             self.start()
             return
-        if self.settings.source == "camera" or "napari_micromanager.main_window" in sys.modules:
-            with suppress(ImportError, RuntimeError):
+        uses_core = self.settings.source == "camera" or "napari_micromanager.main_window" in sys.modules
+        # The core of a simulated scanner may be the global one; it is left alone while its devices are unloaded.
+        if uses_core and state != "stopping":
+            with suppress(ImportError, *REFUSALS):
                 self._find_core()
                 if self.settings.source == "camera" and state == "running":
                     self.engine.follow(self._core)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sasnet_live.sources.live_poll import REFUSALS
+
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
 
 def camera_label(core: CMMCorePlus) -> str:
     """The camera in use; empty if there is none."""
-    with suppress(RuntimeError):
+    with suppress(*REFUSALS):
         return str(core.getCameraDevice())
     return ""
 
@@ -21,7 +23,7 @@ def describe_core(core: CMMCorePlus) -> str:
     label = camera_label(core)
     if not label:
         return ""
-    with suppress(RuntimeError):
+    with suppress(*REFUSALS):
         size = f"{core.getImageWidth()} \N{MULTIPLICATION SIGN} {core.getImageHeight()}"
         return f"{label}  {size}  {core.getImageBitDepth()} bit"
     return label
@@ -29,7 +31,7 @@ def describe_core(core: CMMCorePlus) -> str:
 
 def is_live(core: CMMCorePlus) -> bool:
     """Whether the camera sends frames."""
-    with suppress(RuntimeError):
+    with suppress(*REFUSALS):
         return bool(core.isSequenceRunning())
     return False
 

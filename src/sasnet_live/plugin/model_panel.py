@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,6 @@ def summary(settings: LiveSettings, description: dict[str, str]) -> str:
 
 def free_memory() -> str:
     """Free memory of this machine, and of the GPU once torch is loaded."""
-    import sys
-
     lines = []
     try:
         import psutil
@@ -185,7 +184,7 @@ def free_memory() -> str:
         lines.append(f"{psutil.virtual_memory().available / 2**30:.1f} GiB")
     except ImportError:
         pass
-    torch = sys.modules.get("torch")
+    torch = _torch()
     if torch is not None and torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         lines.append(f"GPU {free / 2**30:.1f} of {total / 2**30:.0f} GiB")
@@ -194,9 +193,14 @@ def free_memory() -> str:
 
 def cuda_devices() -> list[tuple[str, str]]:
     """GPUs, once torch is loaded."""
-    import sys
-
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "cuda") or not torch.cuda.is_available():
+    torch = _torch()
+    if torch is None or not torch.cuda.is_available():
         return []
     return [(f"cuda:{n}", f"GPU {n}: {torch.cuda.get_device_name(n)}") for n in range(torch.cuda.device_count())]
+
+
+def _torch() -> Any:
+    """torch, if it is loaded; None, too, while the pipeline's thread is at loading it: half of it is not there then."""
+    module = sys.modules.get("torch")
+    being_loaded = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return None if being_loaded else module

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.002, 0.010
 INTERVALS_PER_IMAGE = 10
+QUIET_S = 0.1
+"""Time without an image after which the core is asked whether the camera still runs."""
+STOPPED_WITHIN_S = 0.5
+"""A camera that was stopped is at rest before its signal says so; one without the signal for this long has failed."""
 ENDING_S = 5.0
+
+REFUSALS = (IndexError, KeyError, RuntimeError, SystemError)
+"""What a core raises when it is asked while its devices are loaded or unloaded in another thread.
+
+`SystemError` is of its Python wrapper, which returns no image and no reason once the camera is gone; `KeyError` is of a
+Python device that went between two steps of one question.
+"""
 
 
 class LivePoll:
@@ -45,6 +56,7 @@ class LivePoll:
         failed: Callable[[BaseException], None],
     ) -> None:
         self._core, self._put, self._ended, self._failed = core, put, ended, failed
+        self._starting = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sasnet-live-poll", daemon=True)
         self._last: int | None = None
@@ -53,8 +65,10 @@ class LivePoll:
         self._missing = 0
 
     def start(self) -> None:
-        """Begin to take images."""
-        self._thread.start()
+        """Begin to take images, unless it was stopped before."""
+        with self._starting:
+            if not self._stopping.is_set():
+                self._thread.start()
 
     @property
     def running(self) -> bool:
@@ -63,11 +77,12 @@ class LivePoll:
 
     def stop(self) -> None:
         """Ask the thread to end."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
 
     def join(self) -> None:
         """Wait until it has ended; at most 5 s, for a camera that does not answer must not hold up a GUI for good."""
-        if threading.current_thread() is not self._thread:
+        if self.running and threading.current_thread() is not self._thread:
             self._thread.join(ENDING_S)
 
     def _run(self) -> None:
@@ -77,11 +92,11 @@ class LivePoll:
             while not self._stopping.wait(self._interval_s):
                 if self._take():
                     quiet_since = time.perf_counter()
-                elif time.perf_counter() - quiet_since > 0.1:
+                elif time.perf_counter() - quiet_since > QUIET_S:
                     # Asked only when no image came: a camera that failed or a core that was reset sends no signal.
                     quiet_since = time.perf_counter()
                     if not self._sequence_running():
-                        reason = "stopped" if self._stopping.is_set() else "errored"
+                        reason = "stopped" if self._stopping.wait(STOPPED_WITHIN_S) else "errored"
                         break
             if reason == "stopped" and not self._sequence_running():
                 self._take()  # the last image of this session, unless the next one is under way
@@ -94,11 +109,11 @@ class LivePoll:
         """Deliver what came since the last time; whether anything did."""
         try:
             image, metadata = self._core.getLastImageAndMD()
-        except (IndexError, RuntimeError):
+        except REFUSALS:
             return False
         tags = dict(metadata)
         number = _image_number(tags)
-        if number is not None and number == self._last:
+        if (number is not None and number == self._last) or not _fits(image, tags):
             return False
         self._keep_time(number)
         if number is not None and self._last is not None and number > self._last + 1:
@@ -125,14 +140,14 @@ class LivePoll:
             for _ in range(10):  # images go on coming: where one is, counted from the last, changes meanwhile
                 try:
                     image, metadata = self._core.getNBeforeLastImageAndMD(max(0, back))
-                except (IndexError, RuntimeError):
+                except REFUSALS:
                     break
                 tags = dict(metadata)
                 number = _image_number(tags)
                 if number is None:
                     break
                 if number == wanted:
-                    found = image, tags
+                    found = (image, tags) if _fits(image, tags) else None
                     break
                 back += number - wanted
             back -= 1
@@ -144,7 +159,7 @@ class LivePoll:
     def _sequence_running(self) -> bool:
         try:
             return bool(self._core.isSequenceRunning())
-        except RuntimeError:
+        except REFUSALS:
             return False
 
 
@@ -153,3 +168,15 @@ def _image_number(tags: Mapping[str, Any]) -> int | None:
         return int(tags["ImageNumber"])
     except (KeyError, ValueError):
         return None
+
+
+def _fits(image: Pixels, tags: Mapping[str, Any]) -> bool:
+    """Whether an image has the size that it was acquired with.
+
+    A core cuts an image out of its buffer by the size that the camera has now: where that was changed right after live
+    mode, the last image would come in the wrong shape.
+    """
+    try:
+        return bool(image.shape[:2] == (int(tags["Height"]), int(tags["Width"])))
+    except (KeyError, ValueError):  # not said: taken as it is
+        return True

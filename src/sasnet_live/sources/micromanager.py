@@ -16,7 +16,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels
 from sasnet_live.sources.core import connect_direct, silence_at_exit
 from sasnet_live.sources.core import find_core as find_core
-from sasnet_live.sources.live_poll import LivePoll
+from sasnet_live.sources.live_poll import REFUSALS, LivePoll
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.sources.useq_stream import stream_of
 from sasnet_live.stream import EndReason
@@ -68,8 +68,11 @@ class MicroManagerSource:
         self._disconnect: list[Callable[[], None]] = []
         self._acquiring = False
         self._poll: LivePoll | None = None
-        # Those whose threads may still ask the core for something; `_poll` is one of them.
+        # Those whose threads may still ask the core for something; `_poll` is one of them. Live mode may begin in one
+        # thread while another one stops this source: no poll is made after that.
         self._polls: list[LivePoll] = []
+        self._connected = False
+        self._polls_lock = threading.Lock()
         # Of the live session. Asked in the thread that begins it and kept by a signal: a core whose pixel size is asked
         # for in one thread while another one loads a configuration ends the process.
         self._pixel_size_um: float | None = None
@@ -146,6 +149,7 @@ class MicroManagerSource:
 
     def _connect(self) -> None:
         core = self._core
+        self._connected = True
         silence_at_exit(core)
         acquisition, events = core.mda.events, core.events
         wanted: list[tuple[bool, Any, Callable[..., None]]] = [
@@ -163,18 +167,23 @@ class MicroManagerSource:
             if is_wanted:
                 self._disconnect.append(connect_direct(signal, self._guarded(callback)))
         self._acquiring = bool(core.mda.is_running())
-        if self._live and not self._acquiring and core.isSequenceRunning():
-            self._on_live_started()
+        with suppress(*REFUSALS):
+            if self._live and not self._acquiring and core.isSequenceRunning():
+                self._on_live_started()
 
     def _release(self) -> None:
         for disconnect in self._disconnect:
             disconnect()
         self._disconnect.clear()
-        self._stop_polling()
+        with self._polls_lock:
+            self._connected, self._poll = False, None
+            polls = self._polls.copy()
+            self._polls.clear()
         # Also those that a signal ended: whoever stops this source may unload the devices next.
-        for poll in self._polls:
+        for poll in polls:
+            poll.stop()
+        for poll in polls:
             poll.join()
-        self._polls.clear()
         self._acquiring = False
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
@@ -198,12 +207,13 @@ class MicroManagerSource:
     def _on_sequence_started(self, sequence: useq.MDASequence, meta: Mapping[str, Any]) -> None:
         self._acquiring = True
         self._stop_polling()
+        consumer = self._consumer
         with self._session_lock:
             self._session = None
-            if self._consumer is not None:
+            if consumer is not None:
                 stream = stream_of(sequence, meta, self._core)
                 self._announced, self._delivered = stream.expected or 0, 0
-                self._consumer.begin_stream(stream)
+                consumer.begin_stream(stream)
 
     def _on_other_sequence_started(self, sequence: useq.MDASequence, meta: Mapping[str, Any]) -> None:
         self._acquiring = True
@@ -216,11 +226,12 @@ class MicroManagerSource:
 
     def _on_sequence_finished(self, sequence: useq.MDASequence) -> None:
         self._acquiring = False
-        if self._mda and self._consumer is not None:
+        consumer = self._consumer
+        if self._mda and consumer is not None:
             reason = str(getattr(self._core.mda.status, "finish_reason", None) or "completed")
             if reason == "completed":
                 self._deliver_left_over(sequence)
-            self._consumer.end_stream(cast("EndReason", reason))
+            consumer.end_stream(cast("EndReason", reason))
 
     def _deliver_left_over(self, sequence: useq.MDASequence) -> None:
         """Frames of a hardware sequence that the acquisition left in the circular buffer.
@@ -239,18 +250,24 @@ class MicroManagerSource:
             self._on_frame_ready(image, event, {**state, "camera_metadata": dict(tags)})
 
     def _on_live_started(self) -> None:
-        if self._consumer is None or self._acquiring:
+        consumer = self._consumer
+        if consumer is None or self._acquiring:
             return
-        self._stop_polling()
-        with suppress(RuntimeError):
+        with suppress(*REFUSALS):
             self._pixel_size_um = self._core.getPixelSizeUm()
-        self._poll = LivePoll(self._core, self._put_live, self._on_live_ended, self._keep)
-        self._polls = [*(poll for poll in self._polls if poll.running), self._poll]
+        poll = LivePoll(self._core, self._put_live, self._on_live_ended, self._keep)
+        with self._polls_lock:
+            if not self._connected:
+                return
+            before, self._poll = self._poll, poll
+            self._polls = [*(other for other in self._polls if other.running), poll]
+        if before is not None:
+            before.stop()
         with self._session_lock:
             if self._session is not None:
-                self._consumer.end_stream("stopped")
-            self._session = self._poll
-        self._poll.start()
+                consumer.end_stream("stopped")
+            self._session = poll
+        poll.start()
 
     def _on_live_stopped(self, camera: str) -> None:
         self._stop_polling()
@@ -259,18 +276,20 @@ class MicroManagerSource:
         self._pixel_size_um = size_um
 
     def _on_live_ended(self, poll: LivePoll, reason: EndReason, missing: int) -> None:
+        consumer = self._consumer
         with self._session_lock:
-            if self._session is poll and self._consumer is not None:
+            if self._session is poll and consumer is not None:
                 self._session = None
-                self._consumer.end_stream(reason, missing=missing)
+                consumer.end_stream(reason, missing=missing)
 
     def _on_snapped(self, camera: str) -> None:
+        consumer = self._consumer
         # An acquisition that is not sequenced snaps, too; its frames come by `frameReady`.
-        if self._acquiring or self._consumer is None or self._core.mda.is_running():
+        if self._acquiring or consumer is None or self._core.mda.is_running():
             return
         image = np.array(self._core.getImage())
         self._put(image, {}, self._state_of_core(camera))
-        self._consumer.end_stream("completed", missing=0)
+        consumer.end_stream("completed", missing=0)
 
     # ------------------------------------------------------------------ frames
 
@@ -293,19 +312,20 @@ class MicroManagerSource:
     def _state_of_core(self, camera: str) -> dict[str, Any]:
         """For the threads of the core's owner, in which its signals are emitted."""
         state = self._camera_of_core(camera)
-        with suppress(RuntimeError):
+        with suppress(*REFUSALS):
             state["pixel_size_um"] = self._core.getPixelSizeUm()
         return state
 
     def _camera_of_core(self, camera: str) -> dict[str, Any]:
         """For any thread, also while a configuration is being loaded, which has no camera for a while."""
         state: dict[str, Any] = {"camera_device": camera or self._core.getCameraDevice()}
-        with suppress(RuntimeError, KeyError):
+        with suppress(*REFUSALS):
             state["exposure_ms"] = self._core.getExposure()
         return state
 
     def _stop_polling(self) -> None:
         """Ask the poll to end, without waiting: this may be the thread of a GUI."""
-        poll, self._poll = self._poll, None
+        with self._polls_lock:
+            poll, self._poll = self._poll, None
         if poll is not None:
             poll.stop()

@@ -23,6 +23,14 @@ def _no_windows_left(qapp: QApplication) -> Iterator[None]:
     assert not left, f"windows left behind: {left}"
 
 
+@pytest.fixture(autouse=True)
+def _no_fault_in_the_timer(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A fault in what the timer does is told to the user and logged; here it fails the test."""
+    yield
+    records = [record for record in caplog.get_records("call") if record.name == "sasnet_live.plugin.live_widget"]
+    assert not records, [record.exc_text or record.getMessage() for record in records]
+
+
 @pytest.fixture
 def said() -> Iterator[list[str]]:
     """What napari's notifications said."""

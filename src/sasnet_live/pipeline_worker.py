@@ -1,0 +1,208 @@
+"""The worker of a live pipeline: takes frames from the queue, registers them, and writes them, in one thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .frame import Frame, Registration, RegistrationMetrics
+from .frame_queue import FrameQueue
+from .pipeline_ledger import Ledger
+from .pipeline_status import PipelineError, StreamReport, in_words
+from .pipeline_streams import OpenStream
+from .scan import ScanGeometry, split
+from .sinks.group import SinkGroup
+from .stream import StreamInfo
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told of what happens, in the worker's thread; none of them may raise."""
+
+    warm: Callable[[], None]
+    registered: Callable[[Frame, Registration], None]
+    stream_ended: Callable[[StreamReport], None]
+    failed: Callable[[Exception], None]
+
+
+class Worker:
+    """Runs from `start` until the queue is closed and empty.
+
+    Parameters
+    ----------
+    process, prepare, geometry, flush_every_s, name
+        See `LivePipeline`.
+    queue, sinks, ledger
+        Of the pipeline.
+    tell
+        Who hears of it.
+
+    Attributes
+    ----------
+    ready
+        Set at the end of the warm-up, or of the worker.
+    """
+
+    def __init__(
+        self,
+        process: Callable[[Frame], Registration],
+        prepare: Callable[[StreamInfo], None] | None,
+        queue: FrameQueue[OpenStream],
+        sinks: SinkGroup,
+        ledger: Ledger,
+        tell: Listeners,
+        *,
+        geometry: ScanGeometry,
+        flush_every_s: float,
+        name: str,
+    ) -> None:
+        self._process, self._prepare = process, prepare
+        self._queue, self._sinks, self._ledger, self._tell = queue, sinks, ledger, tell
+        self._geometry = geometry
+        self._flush_every_s = flush_every_s
+        self._current: OpenStream | None = None
+        self._warmed: StreamInfo | None = None
+        self.ready = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    # ------------------------------------------------------------------ owner
+
+    def start(self, stream: StreamInfo | None) -> None:
+        """Begin; with a stream, prepare for it before any frame."""
+        self._warmed = stream
+        self._thread.start()
+
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether the caller is the worker."""
+        return threading.current_thread() is self._thread
+
+    def join(self, timeout_s: float | None, stall_s: float) -> bool:
+        """Wait for its end, and let it discard when the time is up or nothing moves; whether it has ended."""
+        if not self._thread.is_alive():
+            return True
+        start = moved_at = time.perf_counter()
+        processed = self._queue.counts().processed
+        while True:
+            self._thread.join(0.05)
+            if not self._thread.is_alive():
+                return True
+            now, count = time.perf_counter(), self._queue.counts().processed
+            if count != processed:
+                moved_at, processed = now, count
+            if now - moved_at > stall_s or (timeout_s is not None and now - start > timeout_s):
+                break
+        self._queue.close(discard=True)
+        self._thread.join(stall_s)
+        return not self._thread.is_alive()
+
+    def finish_streams(self, entering: OpenStream | None = None) -> None:
+        """Close and report the streams that have ended, up to the one that is being entered.
+
+        Called by the worker, and by the owner once the worker has ended.
+        """
+        while (ended := self._ledger.take_ended(entering)) is not None:
+            if ended is self._current:
+                self._close_sinks()
+            self._tell.stream_ended(self._ledger.finish(ended))
+
+    # ---------------------------------------------------------- in its thread
+
+    def _work(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            # Not a fault of a part but of the loop: without a worker nothing may be put any more.
+            self._tell.failed(error if isinstance(error, Exception) else PipelineError(in_words(error)))
+            self._queue.close(discard=True)
+        finally:
+            self.ready.set()
+
+    def _loop(self) -> None:
+        if self._warmed is not None:
+            self._call_prepare(self._warmed)
+        if self._ledger.move_to("running", only_from="warming up"):
+            self._tell.warm()
+        self.ready.set()
+        flushed_at = time.perf_counter()
+        while not self._queue.finished():
+            try:
+                item = self._queue.get(timeout_s=self._flush_every_s)
+            except OSError as error:
+                self._tell.failed(error)
+                continue
+            if item is not None:
+                frame, stream = item
+                self._handle(frame, stream)
+                del item, frame  # the next frame may be a long time coming; do not hold on to this one
+                self._queue.done()
+            elif self._queue.counts().waiting == 0:
+                self.finish_streams()
+            if time.perf_counter() - flushed_at >= self._flush_every_s:
+                self._sinks.flush()
+                flushed_at = time.perf_counter()
+        # After a failure the source may still be sending: its files are closed now, its frames counted until `close`.
+        self._close_sinks()
+
+    def _handle(self, frame: Frame, stream: OpenStream) -> None:
+        """One frame from the queue through registration to every sink that works."""
+        if stream is not self._current:
+            self.finish_streams(stream)
+            self._enter(stream)
+        registration = None
+        if self._ledger.error is None:
+            try:
+                registration = self._process(frame)
+            except Exception as error:
+                self._tell.failed(error)
+        if registration is None:
+            failure = self._ledger.error
+            reason = "not registered" if failure is None else f"registration stopped: {in_words(failure)}"
+            registration = as_acquired(frame, self._geometry, reason)
+        self._ledger.finished(frame)
+        self._tell.registered(frame, registration)
+        self._sinks.write(frame, registration)
+        self._ledger.delivered(registration, stream)
+
+    def _enter(self, stream: OpenStream) -> None:
+        self._current = stream
+        if self._ledger.error is None and stream.info is not self._warmed:
+            self._call_prepare(stream.info)
+        self._warmed = None
+        self._sinks.open(stream.info)
+
+    def _close_sinks(self) -> None:
+        """Close the files of the current stream, if there is one."""
+        if self._current is not None:
+            current, self._current = self._current, None
+            current.sinks = self._sinks.close()
+
+    def _call_prepare(self, info: StreamInfo) -> None:
+        if self._prepare is None:
+            return
+        try:
+            self._prepare(info)
+        except Exception as error:
+            self._tell.failed(error)
+
+
+def as_acquired(frame: Frame, geometry: ScanGeometry, reason: str) -> Registration:
+    """A frame passed on without registration, flagged."""
+    try:
+        _, backward = split(frame.data, geometry)
+        backward = np.asarray(backward, dtype=np.float32)
+    except (ValueError, TypeError):
+        backward = np.empty((0, frame.data.shape[-1]), np.float32)
+    return Registration(
+        image=frame.data,
+        rendered=None,
+        warped=backward,
+        displacement_px=np.zeros(backward.shape, np.float32),
+        metrics=RegistrationMetrics(),
+        accepted=False,
+        reason=reason,
+    )
