@@ -37,7 +37,8 @@ LITE = PRESETS["lite"]
 CONFIGURATIONS: dict[str, SASNetConfig] = {
     "lite": LITE,
     "channels 16, 32": replace(LITE, channels=(16, 32)),
-    "channels 16, 48": replace(LITE, channels=(16, 48)),
+    "channels 24, 48": replace(LITE, channels=(24, 48)),
+    "channels 16, 32, 64": replace(LITE, channels=(16, 32, 64), blocks=(1, 1, 1)),
     "channels 16, 64": replace(LITE, channels=(16, 64)),
     "channels 32, 64": replace(LITE, channels=(32, 64)),
     "blocks 0, 1": replace(LITE, blocks=(0, 1)),
