@@ -13,10 +13,12 @@ import torch
 
 from sasnet_live import InputError, Registrar, ScanGeometry, split
 from sasnet_live.correspondence import Correspondence
+from sasnet_live.correspondence.filters import blur
 from sasnet_live.correspondence.tracker import Tracker
 from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.metrics import ncc, ssim
 from sasnet_live.registrar import model_names
+from sasnet_live.scan import merge, move_lines
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import record
 from sasnet_live.simulation.scanner import SimulatedFrame, scan
@@ -90,6 +92,32 @@ def test_metrics_are_those_of_the_forward_pass_before_and_after() -> None:
     assert figures.ncc_after > figures.ncc_before
     assert figures.displacement_px_mean == pytest.approx(registration.displacement_px.mean(), abs=1e-3)
     assert figures.elapsed_ms > 0
+
+
+def test_lines_without_structure_are_doubtful_under_a_scanner_that_jitters() -> None:
+    rng = np.random.default_rng(0)
+    texture = blur(torch.from_numpy(rng.standard_normal((1, 128, 256), np.float32)), 2.0, 6.0)[0].numpy()
+    forward, backward = texture[0::2], texture[1::2].copy()
+    jitter = torch.from_numpy(rng.normal(0, 1.2, (64, 1)).astype(np.float32))
+    backward = move_lines(torch.from_numpy(backward), jitter, "lanczos").numpy()
+    forward[56:] = backward[56:] = 0
+    geometry = ScanGeometry()
+    raw = 10 * merge(forward, backward, geometry) + rng.normal(0, 0.1, (128, 256))
+    registration = Registrar("correspondence", geometry=geometry).register(raw.astype(np.float32))
+    assert registration.accepted
+    assert registration.line_confidence is not None
+    assert registration.line_confidence.shape == (64,)
+    textured, empty = np.split(registration.line_confidence, [56])
+    assert np.median(textured) > 0.9
+    assert np.median(empty) < 0.7
+    assert registration.metrics.doubtful_lines == (registration.line_confidence < 0.5).sum()
+
+
+def test_a_frame_passed_through_says_nothing_of_its_lines() -> None:
+    registration = Registrar("correspondence").register(np.random.default_rng(1).random((64, 96), np.float32))
+    assert not registration.accepted
+    assert registration.line_confidence is None
+    assert registration.metrics.doubtful_lines == 0
 
 
 @pytest.mark.parametrize(

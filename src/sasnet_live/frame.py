@@ -54,6 +54,8 @@ class RegistrationMetrics:
         In [0, 1]: how surely the displacement is right.
     elapsed_ms
         Time from raw frame to result.
+    doubtful_lines
+        Backward lines that are less likely than not within half a px, see `Registration.line_confidence`.
     """
 
     ncc_before: float = float("nan")
@@ -63,6 +65,7 @@ class RegistrationMetrics:
     displacement_px_mean: float = 0.0
     confidence: float = 0.0
     elapsed_ms: float = 0.0
+    doubtful_lines: int = 0
 
     def as_row(self) -> dict[str, float]:
         """The figures by name, in the order of the columns of a metrics table."""
@@ -92,6 +95,9 @@ class Registration:
         Why it was not accepted, one line; empty if it was.
     warped_image
         (H, W) as `image`, with `warped` lines; only where both outputs were asked for (`image` is then rendered).
+    line_confidence
+        (n_b,) float32 in [0, 1]: how surely each backward line lies within half a px. A line without texture may be
+        doubtful in a frame that is not. None where the displacement was not found in this frame.
     """
 
     image: Pixels
@@ -102,3 +108,4 @@ class Registration:
     accepted: bool
     reason: str = ""
     warped_image: Pixels | None = None
+    line_confidence: Pixels | None = None

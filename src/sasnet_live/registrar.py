@@ -236,9 +236,14 @@ class Registrar:
             displacement[:, -1] = 0
         inputs = self._inputs(passes, displacement)
         result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
-        if result.accepted:
-            self._tracker.accept(found)
-        return result
+        if not result.accepted:
+            return result
+        self._tracker.accept(found)
+        of_lines = found.line_confidence[0].float().cpu().numpy()
+        if backward.shape[0] > forward.shape[0]:
+            of_lines[-1] = 0
+        doubtful = int((of_lines < ACCEPTED_CONFIDENCE).sum())
+        return replace(result, line_confidence=of_lines, metrics=replace(result.metrics, doubtful_lines=doubtful))
 
     def _finished(
         self,
@@ -310,7 +315,9 @@ class Registrar:
             rendered=None if self.output == "warped" else backward.copy(),
             warped=backward,
             displacement_px=np.zeros(backward.shape, np.float32),
-            metrics=RegistrationMetrics(before[0], before[0], before[1], before[1], 0.0, confidence, elapsed),
+            metrics=RegistrationMetrics(
+                before[0], before[0], before[1], before[1], confidence=confidence, elapsed_ms=elapsed
+            ),
             accepted=False,
             reason=reason,
             warped_image=image.copy() if self.output == "both" else None,

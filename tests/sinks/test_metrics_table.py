@@ -39,7 +39,7 @@ def test_rows_come_back(tmp_path: Path) -> None:
     first, second = rows(path)
     assert list(first) == [
         *("T", "C", "ncc_before", "ncc_after", "ssim_before", "ssim_after", "displacement_px_mean", "confidence"),
-        *("elapsed_ms", "accepted", "reason"),
+        *("elapsed_ms", "doubtful_lines", "accepted", "reason"),
     ]
     assert (first["T"], first["ncc_after"], first["ssim_after"], first["accepted"]) == ("0", "0.9", "", "true")
     assert (second["elapsed_ms"], second["accepted"], second["reason"]) == ("8", "false", 'constant, "frame"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,7 @@ FINEST_STEPS = 2
 TRACKING_PYRAMID = ((2.5, 4, 2),)
 TRACKING_FINEST_STEPS = 1
 PYRAMID_ROBUST_SCALE = 0.8
+NEAR_PX = 0.5  # an error that confidence is about
 TAIL_TOLERANCE = 0.97  # passes that become less alike by moving them by the tails' share differ by more than tails
 
 
@@ -57,6 +59,12 @@ class Correspondence:
     def confidence(self) -> Tensor:
         """(B,) in [0, 1]."""
         return confidence(self.evidence)
+
+    @property
+    def line_confidence(self) -> Tensor:
+        """(B, n) in [0, 1]: the frame's, times the probability that noise leaves the line within half a px."""
+        within = torch.erf(NEAR_PX / (math.sqrt(2) * self.evidence.line_deviation_px))
+        return self.confidence[:, None] * within
 
     @property
     def doubt(self) -> str:

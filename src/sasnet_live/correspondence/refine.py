@@ -55,22 +55,27 @@ def refine(
     smooth[:knots, :knots] = weakest_prior(knots, target.device)
     result, noise = start, None
     for _ in range(steps):
-        curvature, pull = passes.linearized(result.coefficients, result.lines_px)
+        curvature, pull, shared = passes.linearized(result.coefficients, result.lines_px)
         if noise is None:
             noise = PullNoise.of(pull, curvature)
         equations = NormalEquations.of(curvature, pull, passes.splines, passes.creep, noise.variance)
-        result, smooth = _stepped(equations, result, noise.of_frequency, smooth, prior)
+        told_of_lines = (shared.double() / noise.variance[:, None]).clamp_min(0)
+        result, smooth = _stepped(equations, result, told_of_lines, noise.of_frequency, smooth, prior)
     return result
 
 
 def _stepped(
     equations: NormalEquations,
     at: DisplacementParts,
+    told_of_lines: Tensor,
     noise_of_frequency: Tensor,
     smooth: Tensor,
     earlier: tuple[Tensor, Tensor] | None,
 ) -> tuple[DisplacementParts, Tensor]:
-    """One step, and the prior (B, U, U) that the frame has chosen for profile and creep; `smooth` is the one so far."""
+    """One step, and the prior (B, U, U) that the frame has chosen for profile and creep; `smooth` is the one so far.
+
+    `told_of_lines` (B, n), px^-2, is what both passes show of each line: its noise tells nothing, though it has slopes.
+    """
     coefficients, q = at.coefficients, at.lines_px
     identity = torch.eye(coefficients.shape[-1], dtype=torch.float64, device=coefficients.device)
     # What earlier frames say counts like what this frame says.
@@ -98,7 +103,7 @@ def _stepped(
     coefficients = coefficients + profile_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     q = q + alone.line_steps(profile_step).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     mean = q.mean(1, keepdim=True)
-    line_variance = 1 / (1 / variance + 1 / power.mean(1, keepdim=True))
+    line_variance = 1 / (told_of_lines + 1 / power.mean(1, keepdim=True))
     stepped = DisplacementParts(coefficients + mean, q - mean, alone.information.detach(), line_variance.detach())
     return stepped, smooth
 
@@ -156,8 +161,11 @@ class _Passes:
             robust_scale,
         )
 
-    def linearized(self, coefficients: Tensor, lines_px: Tensor) -> tuple[Tensor, Tensor]:
-        """Curvature and pull of each px, (B, n, w): what it says of a small further displacement, weighted."""
+    def linearized(self, coefficients: Tensor, lines_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Curvature and pull of each px, (B, n, w): what it says of a small further displacement, weighted.
+
+        Third, (B, n): the curvature of each line that both passes share, product of slopes instead of their square.
+        """
         width, knots = self.whole_splines.shape
         compared = slice(self.margin, width - self.margin)
         profile, creep, shift = (
@@ -173,12 +181,15 @@ class _Passes:
         of_line = torch.addcmul(shift.to(self.target)[..., None], down[:, None], creep.to(self.target)[:, None])
         moved = self.backward.at(position.to(self.target)[:, None] - of_line)
         residual = self.target - moved[..., compared]
-        slope = (self.rise + _rise(moved, self.margin)) * (0.25 / self.px_per_sample)
+        moved_rise = _rise(moved, self.margin)
+        slope = (self.rise + moved_rise) * (0.25 / self.px_per_sample)
         # Px that come from beyond an end of the line say nothing; a px counts where it does in all lines.
         least, most = (position - part[:, None] for part in (shift.amax(1), shift.amin(1)))
         inside = ((least - creep.abs() > 0) & (most + creep.abs() < width - 1))[:, compared].to(slope)
-        weighted_slope = inside[:, None] / (1 + (residual / self.robust_scale).square()) * slope
-        return weighted_slope * slope, -weighted_slope * residual
+        weight = inside[:, None] / (1 + (residual / self.robust_scale).square())
+        shared = (weight * self.rise * moved_rise).sum(-1) * (0.5 / self.px_per_sample) ** 2
+        weighted_slope = weight * slope
+        return weighted_slope * slope, -weighted_slope * residual, shared.detach()
 
 
 def _rise(images: Tensor, margin: int) -> Tensor:
