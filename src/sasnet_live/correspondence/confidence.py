@@ -115,7 +115,7 @@ def evidence(
         detail=correlation(fine[0], fine[1]),
         strain=(profile.amax(1) - profile.amin(1)) / width,
         deviation_px=_deviation(estimate),
-        line_deviation_px=(LINE_EXCESS * estimate.line_variance + LINE_MODEL_PX**2).sqrt(),
+        line_deviation_px=(LINE_EXCESS * estimate.shared_line_variance + LINE_MODEL_PX**2).sqrt(),
     )
 
 

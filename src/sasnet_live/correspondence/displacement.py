@@ -31,20 +31,24 @@ class DisplacementParts:
     information
         (B, K + M, K + M) float64, px^-2: inverse covariance of the coefficients as this frame alone tells them.
     line_variance
-        (B, n) px^2, of each q.
+        (B, n) px^2, of each q as the fit weighs lines.
+    shared_line_variance
+        (B, n) px^2, of each q as far as both passes show it: what one of them shows alone is noise, and tells nothing.
     """
 
     coefficients: Tensor
     lines_px: Tensor
     information: Tensor
     line_variance: Tensor
+    shared_line_variance: Tensor
 
     @classmethod
     def initial(cls, coefficients: Tensor, lines_px: Tensor) -> DisplacementParts:
         """A place to begin, about which nothing is known."""
         unknowns = coefficients.shape[-1]
         nothing = coefficients.new_zeros(len(coefficients), unknowns, unknowns)
-        return cls(coefficients, lines_px, nothing, torch.full_like(lines_px, torch.inf))
+        unknown = torch.full_like(lines_px, torch.inf)
+        return cls(coefficients, lines_px, nothing, unknown, unknown)
 
     @property
     def profile_information(self) -> Tensor:

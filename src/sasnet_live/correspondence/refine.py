@@ -103,8 +103,14 @@ def _stepped(
     coefficients = coefficients + profile_step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     q = q + alone.line_steps(profile_step).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     mean = q.mean(1, keepdim=True)
-    line_variance = 1 / (told_of_lines + 1 / power.mean(1, keepdim=True))
-    stepped = DisplacementParts(coefficients + mean, q - mean, alone.information.detach(), line_variance.detach())
+    known = 1 / power.mean(1, keepdim=True)
+    stepped = DisplacementParts(
+        coefficients + mean,
+        q - mean,
+        information=alone.information.detach(),
+        line_variance=(1 / (1 / variance + known)).detach(),
+        shared_line_variance=(1 / (told_of_lines + known)).detach(),
+    )
     return stepped, smooth
 
 
