@@ -153,13 +153,13 @@ def main() -> None:
     )
     memory_timer.start(1000)
     threads_s = _threads_s(process)
-    others_s, own_s, started = _other_processes_s(process), sum(process.cpu_times()[:2]), widget.engine.status()
+    others_s, own_s, started = other_processes_s(process), sum(process.cpu_times()[:2]), widget.engine.status()
     probe.start()
     pump(lambda: False, options.seconds)
     probe.stop()
     memory_timer.stop()
     elapsed_s = time.perf_counter() - began
-    others_s, own_s = _other_processes_s(process) - others_s, sum(process.cpu_times()[:2]) - own_s
+    others_s, own_s = other_processes_s(process) - others_s, sum(process.cpu_times()[:2]) - own_s
     ended = widget.engine.status()
     threads_s = {name: spent - threads_s.get(name, 0.0) for name, spent in _threads_s(process).items()}
 
@@ -215,7 +215,7 @@ def leave_canvas_unpainted(viewer: Any) -> None:
     type(canvas).paintGL = forget
 
 
-def _other_processes_s(process: psutil.Process) -> float:
+def other_processes_s(process: psutil.Process) -> float:
     """Processor time that all other processes have taken."""
     busy = psutil.cpu_times()
     return busy.user + busy.system + busy.nice - sum(process.cpu_times()[:2])

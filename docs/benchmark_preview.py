@@ -6,7 +6,10 @@
 
 Both docks in one viewer, Micro-Manager's demo camera (512 x 512, 16 bit) live at the given exposure. The rate at which
 the layer "preview" is given new pixels is measured in turns, so that whatever else the machine does falls on all of
-them: with registration stopped; stopped, while a process does nothing but keep one core busy; and running. What the
+them: with registration stopped and our layers hidden, as if there were no plugin; stopped, with its layers on the
+canvas, which are drawn anew with each image of the preview; stopped, while a process does nothing but keep one core
+busy; and running. Other programs' share of the cores is printed: figures with more than a few hundredths of it are
+worth little. What the
 busy core costs the preview is for want of cores, not for anything that happens in the window. ``--canvas off`` leaves
 the canvas unpainted: where OpenGL is in software, an image takes longer to draw than the preview has time. Where
 napari-micromanager is not installed, a timer that does the same stands in for it, and the first line says so.
@@ -24,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 # Nobody's settings are read or changed: that import sees to it, before napari's.
-from benchmark_gui import leave_canvas_unpainted, pump  # isort: skip
+from benchmark_gui import leave_canvas_unpainted, other_processes_s, pump  # isort: skip
 
 import napari
 import numpy as np
+import psutil
 from qtpy.QtCore import QTimer
 
 from sasnet_live.plugin.live_widget import LiveWidget
@@ -64,19 +68,32 @@ def main() -> None:
 
     updates: list[float] = []
     viewer.layers["preview"].events.data.connect(lambda: updates.append(time.perf_counter()))
-    rates: dict[str, list[float]] = {"stopped": [], "stopped, a core busy": [], "running": []}
+    widget.start()  # so that its layers are there from the first turn on
+    pump(lambda: len(widget.history) >= 3 and len(widget.display.layers.seen) == len(layers), 60)
+    widget.stop()
+    pump(lambda: widget.engine.state == "idle", 60)
+    ours = [layer for shown in widget.display.layers.layers.values() for layer in shown]
+    states = ("stopped, layers hidden", "stopped", "stopped, a core busy", "running")
+    rates: dict[str, list[float]] = {state: [] for state in states}
+    process, cores = psutil.Process(), {state: [0.0, 0.0] for state in rates}  # taken by this process, by others
     registered = 0
     for _ in range(options.rounds):
         for state in rates:
+            for layer in ours:
+                layer.visible = "hidden" not in state
             if state == "running":
                 widget.start()
-                pump(lambda: len(widget.history) >= 5, 60)
+                pump(lambda: len(widget.history) >= 3, 60)
             busy = subprocess.Popen([sys.executable, "-c", BUSY]) if "busy" in state else None
             pump(lambda: False, SETTLING_S)
             updates.clear()
             before, began = widget.engine.status().processed, time.perf_counter()
+            taken = sum(process.cpu_times()[:2]), other_processes_s(process)
             pump(lambda: False, options.seconds)
-            rates[state].append(len(updates) / (time.perf_counter() - began))
+            elapsed_s = time.perf_counter() - began
+            rates[state].append(len(updates) / elapsed_s)
+            cores[state][0] += (sum(process.cpu_times()[:2]) - taken[0]) / elapsed_s / options.rounds
+            cores[state][1] += (other_processes_s(process) - taken[1]) / elapsed_s / options.rounds
             if busy is not None:
                 busy.kill()
                 busy.wait()
@@ -90,9 +107,15 @@ def main() -> None:
     print(f"{options.rounds} rounds of {options.seconds:g} s, one image every {options.exposure:g} ms, ", end="")
     print(f"layers {options.layers}, canvas {options.canvas}")
     for state, each in rates.items():
-        print(f"registration {state}: preview {np.mean(each):.2f}/s  ({', '.join(f'{rate:.1f}' for rate in each)})")
-    stopped, with_busy_core, running = (float(np.mean(each)) for each in rates.values())
-    print(f"running to stopped {running / stopped:.2f}, to a core busy {running / with_busy_core:.2f}; ", end="")
+        own, others = cores[state]
+        print(
+            f"registration {state}: preview {np.mean(each):.2f}/s  ({', '.join(f'{rate:.1f}' for rate in each)}); ",
+            end="",
+        )
+        print(f"cores taken: this process {own:.2f}, all others {others:.2f}")
+    hidden, stopped, with_busy_core, running = (float(np.mean(each)) for each in rates.values())
+    print(f"running to layers hidden {running / hidden:.2f}, to stopped {running / stopped:.2f}, ", end="")
+    print(f"to a core busy {running / with_busy_core:.2f}; ", end="")
     print(f"{registered / options.rounds / options.seconds:.1f} frames a second were registered")
     widget.shut_down()
     viewer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,25 @@ def test_positions_of_a_zarr_become_layers(tmp_path: Path) -> None:
         about = meta["metadata"]["sasnet_live"]
         assert about["record"]["model"] == "fake"
         assert [frame["confidence"] for frame in about["frames"]] == [1 + position, 3 + position]
+
+
+def test_a_zarr_is_read_frame_by_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sasnet_live.plugin import zarr_reader
+
+    asked: list[Any] = []
+    read = zarr_reader._Stored.__getitem__
+
+    def noted(stored: Any, index: Any) -> Any:
+        asked.append(index)
+        return read(stored, index)
+
+    monkeypatch.setattr(zarr_reader._Stored, "__getitem__", noted)
+    frames = _record(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "fake"}), axes=())
+    [(image, _, _)] = zarr_reader.read(str(tmp_path / "a.ome.zarr"))
+    assert asked == []
+    assert np.array_equal(np.asarray(image[1]), frames[1])
+    [index] = asked
+    assert index[0] == slice(1, 2, None) or index[0] == 1
 
 
 def test_files_of_others_are_left_to_others(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 
+from .cores import leave_one_core
 from .frame_collector import FrameCollector
 from .live_source import LiveSource
 from .pictures import Scan, draw
@@ -266,6 +267,7 @@ class LiveEngine:
             # torch is loaded here, in the pipeline's thread.
             from sasnet_live.registrar import Registrar
 
+            leave_one_core()
             return Registrar(
                 settings.model,
                 geometry=settings.geometry,

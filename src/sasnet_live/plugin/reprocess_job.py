@@ -14,6 +14,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.sinks.metrics_table import figures_of
 
 from .background import Background
+from .cores import use_all_cores
 from .reader import summary
 from .settings import LiveSettings
 
@@ -121,6 +122,7 @@ def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> O
     # torch is loaded here, not in the GUI's thread.
     from sasnet_live.registrar import Registrar
 
+    use_all_cores()
     leading = data.shape[:-2]
     job.total = math.prod(leading)
     registrar = Registrar(
@@ -163,6 +165,8 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
     from sasnet_live.reprocess import ReprocessSettings, reprocess
 
     from .reader import get_reader
+
+    use_all_cores()
 
     def follow(progress: Progress) -> None:
         job.total = max(1, progress.total) * progress.files

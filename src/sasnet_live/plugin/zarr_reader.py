@@ -69,12 +69,31 @@ def _axes(axes: list[tuple[str, str]], scale: list[float], channels: list[str], 
     return meta
 
 
-def _array(folder: Path) -> np.ndarray[Any, Any]:
+class _Stored:
+    """An array on disk that is read where it is indexed: what `dask.array.from_array` needs of one."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.shape: tuple[int, ...] = tuple(store.shape)
+        self.dtype = np.dtype(store.dtype.numpy_dtype)
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
+        return np.asarray(self._store[index].read().result())
+
+
+def _array(folder: Path) -> Any:
+    """A dask array, which reads the frame that is looked at and no other."""
+    import dask.array  # comes with napari, as this module's callers do
     import tensorstore as ts
 
     driver = "zarr3" if (folder / "zarr.json").exists() else "zarr"
     store: Any = ts.open({"driver": driver, "kvstore": {"driver": "file", "path": str(folder)}}).result()
-    return np.asarray(store.read().result())
+    frame = (1,) * (len(store.shape) - 2) + tuple(store.shape[-2:])
+    stored = _Stored(store)
+    like = np.empty((0,) * stored.ndim, stored.dtype)  # else it is read once to see what comes
+    from_array: Any = dask.array.from_array
+    return from_array(stored, chunks=frame, name=False, meta=like)
 
 
 def _attributes(folder: Path) -> Attributes:
