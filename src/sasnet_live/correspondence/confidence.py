@@ -7,24 +7,29 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
+from .chance import significance
 from .displacement import DisplacementParts
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
 
-SHARED = 0.22  # correlation of slopes that chance does not reach
+SHARED = 0.22  # correlation of slopes that chance does not reach in many samples
+SIGNIFICANT = 4.6  # deviations of chance that passes which share nothing do not reach, though a displacement is fitted
 LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes
 STRAIN = 0.07  # twice the largest of real scans; what is fitted to noise has more
 ENOUGH_PX = 2**15  # of a pass; in fewer, wide noise agrees by chance
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
 NOISY = 0.6  # the most confidence that such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
-BEYOND_LEVEL = 0.93  # a displacement out of reach that fits as well as this, relative, may be the true one
+BEYOND_LEVEL = 0.9  # a displacement out of reach that fits as well as this, relative, may be the true one
 BEYOND = 3.0  # displacements are looked at up to this many times the reach
+UNEVEN = 2.0  # the most that a correlation is raised by where a displacement leaves the poorer part of the lines
 LINE_EXCESS, LINE_MODEL_PX = 1.5, 0.02  # measured against predicted variance of single lines, and what is not modelled
+DECISIVE = 0.5  # value of a ground below which a frame is not accepted, whatever the others
 OWN = 0.2  # correlation of an image with itself, displaced, down to which a peak is wide
 
 
@@ -43,6 +48,9 @@ class Evidence:
         (B,) of the aligned, filtered passes.
     shared
         (B,) the best of the three.
+    significance
+        (B,) agreement of the whole picture over a few px, in standard deviations of what chance brings about. The
+        filtered passes have no say in it: in noise, the filter lets through what happens to agree.
     rival
         (B,) the best correlation at a wrong displacement within reach, as a part of the found one's: near 1 on periodic
         content, where the displacement may be off by a period.
@@ -61,6 +69,7 @@ class Evidence:
 
     correlation: Tensor
     shared: Tensor
+    significance: Tensor
     rival: Tensor
     beyond: Tensor
     detail: Tensor
@@ -91,12 +100,10 @@ def evidence(
     moved = move_lines(backward, estimate.displacement_px(width)[:, some], "linear")
     comparison = Comparison.of(target, moved, _limit(width, reach_px))
     by_filtered = _peaks(comparison.slopes, reach_px)
-    coarse = [reduced(images, COARSE_PX) for images in aligned]
+    fine = [reduced(images, FINE_PX) for images in aligned]
+    a, b = (_slope(reduced(images, COARSE_PX // FINE_PX)) for images in fine)
     coarse_reach = max(2, reach_px // COARSE_PX)
-    by_whole = _peaks(
-        Comparison.of(coarse[0], coarse[1], _limit(coarse[0].shape[-1], coarse_reach)).slopes, coarse_reach
-    )
-    fine = [_slope(reduced(images, FINE_PX)) for images in aligned]
+    by_whole = _peaks(Comparison.of(a, b, _limit(a.shape[-1], coarse_reach)), coarse_reach, (a, b))
     by_level = _peaks(comparison, reach_px)
     # Content of a short period shows in the filtered passes themselves; their slopes' noise would hide it.
     rival_of_level = torch.where(by_level.found > SHARED, by_level.rival, 0)
@@ -110,9 +117,10 @@ def evidence(
     return Evidence(
         correlation=by_level.found,
         shared=shared,
+        significance=significance(a, b),
         rival=rival.gather(0, better[None])[0],
         beyond=beyond.masked_fill(found < SHARED, 0).amax(0),
-        detail=correlation(fine[0], fine[1]),
+        detail=correlation(_slope(fine[0]), _slope(fine[1])),
         strain=(profile.amax(1) - profile.amin(1)) / width,
         deviation_px=_deviation(estimate),
         line_deviation_px=(LINE_EXCESS * estimate.shared_line_variance + LINE_MODEL_PX**2).sqrt(),
@@ -131,9 +139,9 @@ def confidence(evidence: Evidence) -> Tensor:
 def strongest_doubt(evidence: Evidence) -> str:
     """What speaks most against the displacement of a single frame, in words."""
     grounds = {doubt: float(value[0]) for doubt, value in _grounds(evidence).items()}
-    if float(evidence.shared[0]) < SHARED:
-        return next(iter(grounds))  # without shared structure, the other grounds judge noise
-    return min(grounds, key=grounds.__getitem__)
+    # What comes first may be what makes the others fail: without shared structure, they judge noise.
+    decisive = (doubt for doubt, value in grounds.items() if value < DECISIVE)
+    return next(decisive, min(grounds, key=grounds.__getitem__))
 
 
 def _grounds(evidence: Evidence) -> dict[str, Tensor]:
@@ -145,9 +153,12 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     """
     return {
         "the passes share no structure that stands out of the noise": torch.sigmoid(30 * (evidence.shared - SHARED)),
-        "too little texture along the lines": torch.sigmoid(12 * (0.5 - evidence.deviation_px)),
         "periodic content, the displacement may be off by a period": torch.sigmoid(25 * (0.85 - evidence.rival)),
         "a displacement beyond the search range fits better": torch.sigmoid(40 * (BEYOND_LEVEL - evidence.beyond)),
+        "the passes share no more than chance may bring about": torch.sigmoid(
+            3 * (evidence.significance - SIGNIFICANT)
+        ),
+        "too little texture along the lines": torch.sigmoid(12 * (0.5 - evidence.deviation_px)),
         "the displacement found changes more along the line than a scanner's": torch.sigmoid(
             150 * (STRAIN - evidence.strain)
         ),
@@ -167,10 +178,13 @@ class _Peaks(NamedTuple):
     beyond: Tensor
 
 
-def _peaks(comparison: Comparison, reach: int) -> _Peaks:
+def _peaks(comparison: Comparison, reach: int, passes: tuple[Tensor, Tensor] | None = None) -> _Peaks:
+    """Peaks of a landscape; if the two compared passes are given, scaled by what each displacement leaves of them."""
     limit = _limit(comparison.width, reach)
     shifts = torch.arange(-limit, limit + 1, device=comparison.shared.device)
     landscape = comparison.landscape(shifts)
+    if passes is not None:
+        landscape = landscape * _unevenness(passes[0].square().sum(1), passes[1].square().sum(1), shifts)
     peak = landscape[:, limit]
     # Samples around the peak belong to it: as far as the target is like itself.
     own = comparison.own(shifts[limit : limit + reach + 1])
@@ -182,6 +196,22 @@ def _peaks(comparison: Comparison, reach: int) -> _Peaks:
         landscape.masked_fill(~(wrong & part), -1).amax(1).clamp_min(-1) / scale for part in (within, ~within)
     )
     return _Peaks(peak, rival, beyond)
+
+
+def _unevenness(of_target: Tensor, of_images: Tensor, shifts: Tensor) -> Tensor:
+    """(B, S) what a landscape has to be multiplied by, of two passes with so much energy (B, W) along the line.
+
+    It is scaled as if what a displacement leaves of the lines held its share of their energy. Where it holds less, a
+    lattice that is displaced by a period would seem to fit worse than one that is not.
+    """
+    width = of_target.shape[-1]
+    until_target, until_images = (F.pad(density.cumsum(-1), (1, 0)) for density in (of_target, of_images))
+    start, end = shifts.clamp_min(0), width + shifts.clamp_max(0)
+    left = (until_target[:, end] - until_target[:, start]) * (
+        until_images[:, width - start] - until_images[:, width - end]
+    )
+    expected = until_target[:, -1:] * until_images[:, -1:] * (1 - shifts.abs() / width).square()
+    return (expected / left.clamp_min(1e-20)).sqrt().clamp_max(UNEVEN)
 
 
 def _slope(images: Tensor) -> Tensor:
