@@ -148,8 +148,8 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
     """(B,) in [0, 1] each, by the doubt that a low value means.
 
     Levels and slopes of the logistic curves were set on frames of all levels of noise, unrelated passes and noise of
-    many kinds. Most were drawn apart from those of `docs/benchmark_confidence.py`; STRAIN, BEYOND_LEVEL and ENOUGH_PX
-    were set with its impostors in view.
+    many kinds, drawn apart from those of `docs/benchmark_confidence.py`, but for STRAIN and ENOUGH_PX, which were set
+    with its impostors in view.
     """
     return {
         "the passes share no structure that stands out of the noise": torch.sigmoid(30 * (evidence.shared - SHARED)),
