@@ -24,7 +24,7 @@ SHORTEST_LINE_PX = 16
 PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
 FINEST_STEPS = 2
 # What starts at an earlier frame's profile is nearer.
-TRACKING_PYRAMID = ((2.5, 4, 2),)
+TRACKING_PYRAMID = ((4.0, 4, 1),)
 TRACKING_FINEST_STEPS = 1
 PYRAMID_ROBUST_SCALE = 0.8
 NEAR_PX = 0.5  # an error that confidence is about

@@ -35,17 +35,23 @@ class PullNoise:
         blurred together are correlated down the frame; Bartlett weights keep the sums positive.
         """
         batch, lines, width = pull.shape
-        power = pull.square().sum((1, 2)).double() + 1e-20
+        power = _product(pull, pull) + 1e-20
         some = pull[:, ::SAMPLED_LINES].contiguous()
-        own = some.square().sum((1, 2)).double() + 1e-20
+        own = _product(some, some) + 1e-20
         factor = torch.ones_like(own)
         for lag in range(1, min(REACH_PX, width - 1) + 1):
-            shared = (some[..., lag:] * some[..., :-lag]).sum((1, 2)).double()
+            shared = _product(some[..., lag:], some[..., :-lag])
             factor = factor + 2 * (1 - lag / (REACH_PX + 1)) * shared / own
         variance = factor.clamp(0.5, 20) * power / (curvature.sum((1, 2)).double() + 1e-20)
         k = torch.arange(lines, dtype=torch.float64, device=pull.device)
         shape = torch.ones(batch, lines, dtype=torch.float64, device=pull.device)
         for lag in range(1, min(REACH_LINES, lines - 1) + 1):
-            shared = (pull[:, lag:] * pull[:, :-lag]).sum((1, 2)).double() / power
+            shared = _product(pull[:, lag:], pull[:, :-lag]) / power
             shape = shape + 2 * (1 - lag / (REACH_LINES + 1)) * shared[:, None] * torch.cos(torch.pi * k * lag / lines)
         return cls(variance, shape.clamp_min(0.1))
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """(B,) float64, sum of the products of (B, n, w): without a copy where lines lie one after the other."""
+    product: Tensor = torch.linalg.vecdot(a.flatten(1), b.flatten(1)).double()
+    return product
