@@ -95,6 +95,7 @@ class Found:
         self.deviation_px = float(found.evidence.deviation_px)
         self.rms_px = float(np.sqrt(np.square(error).mean())) if error.size else np.nan
         self.line_deviation_px = found.evidence.line_deviation_px[0].double().numpy()
+        self.line_confidence = found.line_confidence[0].double().numpy()
         self.line_error_px = line_errors(displacement, frame.displacement_px, frame.textured)
 
 
@@ -156,6 +157,20 @@ def print_lines(groups: dict[str, list[Found]]) -> None:
         )
 
 
+def print_line_confidence(groups: dict[str, list[Found]]) -> None:
+    found = [found for group in groups.values() for found in group if found.confidence >= ACCEPTED_CONFIDENCE]
+    sure, error = (np.concatenate([getattr(f, name) for f in found]) for name in ("line_confidence", "line_error_px"))
+    print("\nLines of all accepted frames, by the confidence of the line; right: within 0.5 px:\n")
+    print("| confidence | lines | mean confidence | share right |")
+    print("|---|---|---|---|")
+    bins = (0, 0.2, 0.5, 0.65, 0.8, 0.95, 1.01)
+    for low, high in pairwise(bins):
+        inside = (sure >= low) & (sure < high) & np.isfinite(error)
+        if inside.any():
+            share = (np.abs(error[inside]) < 0.5).mean()
+            print(f"| {low:g} to {min(high, 1):g} | {inside.sum()} | {sure[inside].mean():.3f} | {share:.1%} |")
+
+
 def rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.square(values).mean()))
 
@@ -200,6 +215,7 @@ def main() -> None:
         groups = collect(options)
         print_frames(groups)
         print_lines(groups)
+        print_line_confidence(groups)
     if options.only != "frames":
         print_impostors(options)
 

@@ -76,3 +76,25 @@ def test_moving_keeps_the_integral_across_a_vessel(width_px: float, displacement
         moved = move_lines(line, np.float64(displacement_px), "cubic")  # type: ignore[arg-type]
         assert moved.sum() == pytest.approx(line.sum(), rel=0.01)
         assert (moved * x).sum() / moved.sum() == pytest.approx(centre + displacement_px, abs=0.02)
+
+
+@pytest.mark.parametrize("width_px", [3.0, 6.0])
+@pytest.mark.parametrize("displacement_px", [-3.7, 2.2])
+def test_registering_keeps_the_integral_across_single_vessels(width_px: float, displacement_px: float) -> None:
+    """Sparse, straight vessels, with nothing between them that would tell the profile; the whole registrar."""
+    rng = np.random.default_rng([int(width_px), int(10 * displacement_px) + 100])
+    x, lines = np.arange(SIZE), np.repeat(rng.uniform(0.5, 1.5, (SIZE // 8, 1)), 8, 0)
+    centres = np.array([52.0, 118.0, 203.0]) + rng.uniform(-6, 6, 3)
+
+    def passes(shift_px: float) -> np.ndarray:
+        return 200 + 1000 * lines * np.exp(-((x - centres[:, None] - shift_px) ** 2) / (2 * width_px**2)).sum(0)
+
+    raw = passes(0.0)
+    raw[1::2] = passes(-displacement_px)[1::2]
+    registration = Registrar("correspondence", output="warped").register(raw + rng.normal(0, 5, raw.shape))
+    assert registration.accepted, registration.reason
+    measured = move_lines(passes(-displacement_px)[1::2], registration.displacement_px.astype(float), "cubic")
+    for centre in centres:
+        across = np.abs(x - centre) < 3.5 * width_px + 5
+        kept = (measured - 200)[:, across].sum() / (passes(0.0)[1::2] - 200)[:, across].sum()
+        assert kept == pytest.approx(1, abs=0.01)

@@ -41,6 +41,15 @@ def test_local_normalization_forgets_gain_and_offset(shape: tuple[int, ...]) -> 
     torch.testing.assert_close(locally_normalized(images), locally_normalized(7 * images + 30), atol=2e-3, rtol=0)
 
 
+@pytest.mark.parametrize("shift", [1, 5, 13])
+def test_local_normalization_moves_with_the_content(shift: int) -> None:
+    """Else the passes of a displaced scan would be normalized differently, and drawn together where they differ."""
+    content = torch.zeros(1, 64, 256)
+    content[..., 120:124] = torch.rand(1, 64, 4, generator=torch.Generator().manual_seed(1))
+    moved = torch.roll(locally_normalized(content), shift, -1)
+    torch.testing.assert_close(locally_normalized(torch.roll(content, shift, -1)), moved, atol=1e-4, rtol=0)
+
+
 def test_coherence_filter_keeps_what_is_shared_and_drops_noise() -> None:
     rng = torch.Generator().manual_seed(2)
     shared = texture()
