@@ -84,3 +84,12 @@ def test_published_goes_on_where_it_was(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == written
     with pytest.raises(SystemExit, match="was begun with other settings"):
         printed(monkeypatch, capsys, "published", "--out", tmp_path, *small, *variants, "--seed", 1)
+
+
+def test_cross_sections(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    header, constant, stretched = printed(monkeypatch, capsys, "cross_sections", "--frames", 2, "--widths", 3)
+    assert header[1] == "sigma, px"
+    for row in (constant, stretched):
+        assert row[2] == "2 of 2"
+        assert float(row[4].split(" %")[0]) < 1
+        assert float(row[6]) < 0.05
