@@ -227,6 +227,9 @@ def test_another_channel_is_moved_with_the_same_displacement() -> None:
     moved = registrar.apply(other, found)
     assert moved.accepted
     np.testing.assert_array_equal(moved.displacement_px, found.displacement_px)
+    assert found.line_confidence is not None
+    assert moved.line_confidence is not None
+    np.testing.assert_array_equal(moved.line_confidence, found.line_confidence)
     assert ncc(moved.warped, found.warped) > 0.999
     with pytest.raises(InputError, match="expected"):
         registrar.apply(other[:-2], found)

@@ -97,7 +97,7 @@ class Registration:
         (H, W) as `image`, with `warped` lines; only where both outputs were asked for (`image` is then rendered).
     line_confidence
         (n_b,) float32 in [0, 1]: how surely each backward line lies within half a px. A line without texture may be
-        doubtful in a frame that is not. None where the displacement was not found in this frame.
+        doubtful in a frame that is not. None where the frame was passed through.
     """
 
     image: Pixels

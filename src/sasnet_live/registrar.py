@@ -166,7 +166,8 @@ class Registrar:
             displacement = torch.from_numpy(registration.displacement_px)[None].to(self.device)
             inputs = self._inputs(passes, displacement)
             confidence = registration.metrics.confidence
-            return self._finished(raw, backward, passes, displacement, inputs, confidence, began)
+            result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
+        return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
 
     def reset(self) -> None:
         """Forget the temporal state, as before the first frame."""
@@ -242,8 +243,7 @@ class Registrar:
         of_lines = found.line_confidence[0].float().cpu().numpy()
         if backward.shape[0] > forward.shape[0]:
             of_lines[-1] = 0
-        doubtful = int((of_lines < ACCEPTED_CONFIDENCE).sum())
-        return replace(result, line_confidence=of_lines, metrics=replace(result.metrics, doubtful_lines=doubtful))
+        return _with_line_confidence(result, of_lines)
 
     def _finished(
         self,
@@ -333,6 +333,11 @@ class Registrar:
         elif raw.dtype == bool:
             lines = lines > 0.5
         return merge(forward, lines.astype(raw.dtype), self.geometry)
+
+
+def _with_line_confidence(result: Registration, of_lines: Pixels | None) -> Registration:
+    doubtful = 0 if of_lines is None else int((of_lines < ACCEPTED_CONFIDENCE).sum())
+    return replace(result, line_confidence=of_lines, metrics=replace(result.metrics, doubtful_lines=doubtful))
 
 
 def _worse_at_equal_gain(passes: _Passes, inputs: RenderInputs, paired: slice) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -27,7 +28,7 @@ class FakeTorch:
 def torch_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], FakeTorch]:
     def make(threads: int) -> FakeTorch:
         fake = FakeTorch(threads)
-        monkeypatch.setitem(__import__("sys").modules, "torch", fake)
+        monkeypatch.setitem(sys.modules, "torch", fake)
         monkeypatch.setattr(cores, "_all_threads", 0)
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         return fake

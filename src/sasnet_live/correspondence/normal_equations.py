@@ -1,4 +1,4 @@
-"""The linear equations of one Gauss-Newton step, in units of information: what K coefficients and n lines are told."""
+"""The linear equations of one Gauss-Newton step, in units of information: what coefficients and lines are told."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class NormalEquations:
         """From each px's curvature and pull, (B, n, w), the bases (w, K) and (w, M), and the pull's variance (B,)."""
         knots, unit = splines.shape[1], noise[:, None, None]
         basis = torch.cat([splines, creep], 1)
+        of_creep = torch.arange(basis.shape[1], device=basis.device) >= knots  # (U,): terms that grow down the frame
         down = down_the_frame(curvature.shape[1], curvature.device)
-        of_lines = torch.cat([torch.ones_like(splines[:1]), torch.zeros_like(creep[:1])], 1)  # (1, U)
-        of_lines = of_lines + down[:, None] * (1 - of_lines)  # (n, U): creep terms grow down the frame
-        coupling, pulls = ((of_px @ basis.to(of_px)).double() * of_lines / unit for of_px in (curvature, pull))
+        growth = torch.where(of_creep, down[:, None], 1.0)  # (n, U)
+        coupling, pulls = ((of_px @ basis.to(of_px)).double() * growth / unit for of_px in (curvature, pull))
         moments = torch.stack([torch.ones_like(down), down, down.square()]).to(curvature)
         columns = (moments @ curvature).double() / unit  # (B, 3, w)
-        blocks = basis.T @ (columns[..., None] * basis)  # (B, 3, U, U)
-        power = (torch.arange(basis.shape[1], device=basis.device) >= knots).long()
-        profile = blocks.gather(1, (power[:, None] + power).expand(len(blocks), 1, -1, -1))[:, 0]
+        blocks = basis.T @ (columns[..., None] * basis)  # (B, 3, U, U), by the power of y that two terms share
+        power = (of_creep[:, None].long() + of_creep).expand(len(blocks), 1, -1, -1)
+        profile = blocks.gather(1, power)[:, 0]
         # B-splines sum to 1 at each px: what all of them together take of a line is the line's own sum.
         lines = coupling[..., :knots].sum(2)
         floor = 1e-3 * lines.mean(-1, keepdim=True) + 1e-12
