@@ -489,6 +489,45 @@ def test_a_camera_at_rest_before_its_signal_says_so_has_not_failed(monkeypatch: 
     assert reasons == ["stopped"]
 
 
+def test_a_steady_camera_is_asked_seldom_and_misses_nothing() -> None:
+    """Each question is a copy of the image, and interrupts the GUI."""
+
+    class Steady:
+        """An image every 50 ms, and all of them kept."""
+
+        asked = 0
+
+        def __init__(self) -> None:
+            self.began_s = time.perf_counter()
+
+        def isSequenceRunning(self) -> bool:
+            return True
+
+        def getLastImageAndMD(self) -> Any:
+            self.asked += 1
+            return self.getNBeforeLastImageAndMD(0)
+
+        def getNBeforeLastImageAndMD(self, back: int) -> Any:
+            number = int((time.perf_counter() - self.began_s) / 0.05) - back
+            return np.full((4, 6), number, np.uint16), {"ImageNumber": str(number), "Height": "4", "Width": "6"}
+
+    core, numbers, ended = Steady(), [], []
+    poll = LivePoll(
+        core,  # type: ignore[arg-type]
+        lambda _, image, tags: numbers.append(int(image[0, 0])),
+        lambda _, reason, missing: ended.append((reason, missing)),
+        lambda error: ended.append(error),
+    )
+    poll.start()
+    wait_for(lambda: len(numbers) >= 20)
+    poll.stop()
+    poll.join()
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    # About four an image: the first of all comes before it is known how fast they follow each other.
+    assert core.asked <= 7 * len(numbers) + 30
+    assert ended == [("stopped", 0)]
+
+
 def test_many_configurations_loaded_while_live(python_core: Any, collector: Collector) -> None:
     configuration = python_core.systemConfigurationFile()
     source = MicroManagerSource(python_core)

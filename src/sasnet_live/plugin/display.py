@@ -9,7 +9,8 @@ from typing import Any
 from .chart import Chart
 from .engine import LiveEngine, Result
 from .history import History
-from .layers import LiveLayers
+from .layers import LiveLayers, is_ours
+from .other_layers import OtherLayers
 from .overlay import FiguresOverlay
 from .pace import Pace
 from .pictures import Scan
@@ -20,6 +21,8 @@ from .trust import Figures, figures_of, trust_of
 FIGURES_EVERY_S = 0.25
 """Nobody reads figures that change more often, and text on the canvas takes longer to draw than an image."""
 CHART_EVERY_S = 0.5
+BESIDE_OTHERS = 2
+"""How many times as long figures and chart wait while another preview is live."""
 
 
 class LiveDisplay:
@@ -27,7 +30,8 @@ class LiveDisplay:
 
     Layers follow as often as drawing leaves time for the user and for others that draw, figures at most four times a
     second or at once when the trust changes, the chart at most twice. What changes in one call is painted together:
-    with OpenGL in software, to put the window on the screen takes longer than to paint what changed in it.
+    with OpenGL in software, to put the window on the screen takes longer than to paint what changed in it. For the same
+    reason, where another preview is live in the viewer, what is due is drawn together with it.
 
     Parameters
     ----------
@@ -48,6 +52,8 @@ class LiveDisplay:
 
     Attributes
     ----------
+    others
+        What else is live in the viewer.
     scan
         Shown last; None before the first.
     figures
@@ -73,12 +79,14 @@ class LiveDisplay:
     ) -> None:
         self.layers = LiveLayers(viewer, removed)
         self.overlay = FiguresOverlay(viewer, font_size)
+        self.others = OtherLayers(viewer, is_ours, self._with_others)
         self.scan: Scan | None = None
         self.figures = Figures()
         self.with_overlay = True
         self._engine, self._readout, self._chart, self._history = engine, readout, chart, history
         self._failed = failed
         self._pace = Pace(interval_s)
+        self._canvas_is_seen = True
         self._canvas_kind = "dark"
         self.figures_s = self._chart_s = 0.0
         self._charted = 0
@@ -103,14 +111,31 @@ class LiveDisplay:
         now = time.monotonic()
         self._pace.tick(now, interval_s)
         self._history.add(self._engine.take_samples())
+        self._canvas_is_seen = canvas_is_seen
+        live = self.others.live
+        self._engine.courtesy.wanted = live and canvas_is_seen
+        if self.scan is None or not live:
+            self._draw(now)
+
+    def _with_others(self) -> None:
+        """Another preview has new pixels: what is due is drawn now, so that the canvas is painted once for both."""
+        if self.scan is not None:
+            try:
+                self._draw(time.monotonic())
+            except Exception as error:
+                self._failed(error)
+
+    def _draw(self, now: float) -> None:
         if not self._pace.may_draw(now):
             return
+        wait = BESIDE_OTHERS if self.others.live else 1
         result = self._engine.take_latest()
         if result is not None:
-            self._show(result, canvas_is_seen)
+            self._show(result)
         scan = self.scan
-        figures_are_due = scan is not None and scan is not self._figured and now - self.figures_s >= FIGURES_EVERY_S
-        chart_is_due = self._history.added != self._charted and now - self._chart_s >= CHART_EVERY_S
+        is_new = scan is not None and scan is not self._figured
+        figures_are_due = is_new and now - self.figures_s >= wait * FIGURES_EVERY_S
+        chart_is_due = self._history.added != self._charted and now - self._chart_s >= wait * CHART_EVERY_S
         if scan is not None and figures_are_due:
             self._figured, self.figures_s = scan, now
             self._show_figures(scan)
@@ -126,9 +151,9 @@ class LiveDisplay:
         self._readout.set_background(palette.kind)
         self._chart.set_colours(palette.background, palette.text)
 
-    def _show(self, result: Result, canvas_is_seen: bool) -> None:
+    def _show(self, result: Result) -> None:
         self.scan = result.scan
-        if canvas_is_seen:
+        if self._canvas_is_seen:
             try:
                 self.layers.update(result.scan, result.pictures)
             except Exception as error:

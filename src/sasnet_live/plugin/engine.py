@@ -21,6 +21,7 @@ from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 
 from .cores import leave_one_core
+from .courtesy import Courtesy
 from .frame_collector import FrameCollector
 from .live_source import LiveSource
 from .pictures import Scan, draw
@@ -78,12 +79,15 @@ class LiveEngine:
         Keeps raw frames for fine-tuning.
     wanted_pictures
         What of each result is drawn for the GUI in the pipeline's thread, see `pictures.draw`.
+    courtesy
+        Rests between frames beside another preview, where frames may be dropped.
     """
 
     def __init__(self) -> None:
         self.recorder = Recorder()
         self.collector = FrameCollector()
         self.wanted_pictures: tuple[str, ...] = ()
+        self.courtesy = Courtesy()
         self._pipeline: LivePipeline | None = None
         self._live: LiveSource | None = None
         self._process: ChannelRegistrar | None = None
@@ -178,6 +182,7 @@ class LiveEngine:
         self._geometry = settings.geometry
         self._closing_error = None
         self._description = {}
+        self.courtesy.allow()
         self._latest.clear()
         self._samples.clear()
         live = LiveSource(settings, core)
@@ -187,7 +192,7 @@ class LiveEngine:
         if policy == "auto":
             policy = "all" if self.recorder.recording else "latest"
         self._pipeline = LivePipeline(
-            self._process, [self.recorder], policy, prepare=self._prepare, geometry=self._geometry, name="sasnet-live"
+            self._register, [self.recorder], policy, prepare=self._prepare, geometry=self._geometry, name="sasnet-live"
         )
         self._pipeline.registered.connect(self._on_registered)
         self._pipeline.stream_ended.connect(self._on_stream_ended)
@@ -208,6 +213,7 @@ class LiveEngine:
         self._pipeline = self._live = None
         keep = self.recorder.recording or pipeline.policy == "all"
         self.collector.end()
+        self.courtesy.end()
 
         def close() -> None:
             try:
@@ -286,6 +292,12 @@ class LiveEngine:
             self._process.prepare(stream)
             self._description = self._process.describe()
 
+    def _register(self, frame: Frame) -> Registration:
+        """In the pipeline's thread."""
+        assert self._process is not None
+        self.courtesy.begin()
+        return self._process(frame)
+
     def _on_registered(self, frame: Frame, registration: Registration) -> None:
         """In the pipeline's thread, after each frame: leave it where the GUI fetches it."""
         now = time.perf_counter()
@@ -294,6 +306,9 @@ class LiveEngine:
         self._latest.append(Result(scan, draw(scan, self.wanted_pictures)))
         self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
         self.collector.offer(frame)
+        pipeline = self._pipeline
+        if pipeline is not None and pipeline.policy == "latest" and not self.recorder.recording:
+            self.courtesy.rest()
 
     def _on_stream_ended(self, report: StreamReport) -> None:
         """In the pipeline's thread: an acquisition or live session came to its end."""

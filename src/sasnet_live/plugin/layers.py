@@ -14,11 +14,14 @@ from .pictures import KINDS, Picture, Scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 GAP = 0.02  # between layers side by side, in frames
 THUMBNAIL_EVERY_S = 2.0
 """A thumbnail costs as much as the layer's pixels, and the layer list is painted anew for it."""
+
+MARK = "sasnet_live"
+"""Key of the metadata of our layers."""
 
 NOTHING_DRAWN: Mapping[str, tuple[Pixels, ...]] = {}
 
@@ -157,7 +160,7 @@ class LiveLayers:
             contrast_limits=picture.contrast(pixels),
             **self._place(picture, scan),
         )
-        layer.metadata["sasnet_live"] = {"layer": picture.title}
+        layer.metadata[MARK] = {"layer": picture.title}
         layer.events.visible.connect(self._on_visible)
         self._viewer.add_layer(layer)
         # A dark or empty first frame says nothing of the brightness to come.
@@ -239,6 +242,11 @@ class LiveLayers:
         if scan.registration.accepted and one.without_contrast:
             one.without_contrast = False
             layer.contrast_limits = one.picture.contrast(pixels)
+
+
+def is_ours(layer: Layer) -> bool:
+    """Whether a layer was made by us, in this session or another."""
+    return MARK in layer.metadata
 
 
 def _differs(before: Scan, scan: Scan) -> bool:

@@ -38,8 +38,11 @@ def state_in_words(
         return f"{source}: finishing", "doubtful"
     if state == "starting":
         return f"{source}: loading the model", "doubtful"
+    if state == "running" and not engine.status().received:
+        return f"{source}: waiting for frames", "doubtful"
     if state == "running":
-        return (source, "accepted") if engine.status().received else (f"{source}: waiting for frames", "doubtful")
+        # The user sees few frames, and is told why.
+        return f"Resting beside another preview: {source}" if engine.courtesy.is_felt else source, "accepted"
     return (source, "none") if source else (_MISSING.get(settings.source, ""), "doubtful")
 
 

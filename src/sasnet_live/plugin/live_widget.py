@@ -27,6 +27,7 @@ from .live_form import LiveForm
 from .live_state import START_BUTTON, state_in_words, written_in_words
 from .microscope import toggle_live
 from .notify import Faults, advice, complain, tell, warn
+from .other_layers import OtherLayers
 from .overlay import FiguresOverlay
 from .settings import LiveSettings, SettingsStore, display_preferences
 from .theme import Palette
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 RUNNING_MS, IDLE_MS = 33, 250
+BESIDE_OTHERS_MS = 100
+"""Where layers are drawn with another preview, the timer only looks after the rest."""
 SLOW_EVERY_S = 0.25  # status line, state of the core
 
 _SHOWN_ONLY = frozenset({"layers", "arrangement", "overlay", "expanded", "previous_model"})
@@ -109,7 +112,7 @@ class LiveWidget(DockWidget):
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._on_timer)
         self._timer.start(IDLE_MS)
-        self._ending = _Ending(self.engine, self.display.layers, self.display.overlay)
+        self._ending = _Ending(self.engine, self.display.others, self.display.layers, self.display.overlay)
         self.ends_with(self._ending)
         self._tick()
 
@@ -267,7 +270,10 @@ class LiveWidget(DockWidget):
         if now - self._slow_at >= SLOW_EVERY_S:
             self._slow_at = now
             self._slow_tick(state)
-        wanted = IDLE_MS if state == "idle" and self._detection is None else self._running_ms
+        if self._detection is None and state == "idle":
+            wanted = IDLE_MS
+        else:
+            wanted = max(self._running_ms, BESIDE_OTHERS_MS if self.display.others.live else 0)
         if self._timer.interval() != wanted:
             self._timer.setInterval(wanted)
 
@@ -354,7 +360,7 @@ class LiveWidget(DockWidget):
 class _Ending:
     """Ends a session; knows nothing of the widget, which may be destroyed by then."""
 
-    def __init__(self, engine: LiveEngine, *parts: LiveLayers | FiguresOverlay) -> None:
+    def __init__(self, engine: LiveEngine, *parts: OtherLayers | LiveLayers | FiguresOverlay) -> None:
         self._engine = engine
         self._parts = parts
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.002, 0.010
 INTERVALS_PER_IMAGE = 10
+SURELY_NOT_YET = 0.7
+"""Part of the time from one image to the next in which the core is not asked."""
 QUIET_S = 0.1
 """Time without an image after which the core is asked whether the camera still runs."""
 STOPPED_WITHIN_S = 0.5
@@ -33,8 +35,9 @@ class LivePoll:
     """Takes each image of a live session once, in its own thread.
 
     It asks the core for its last image and takes each image number once; numbers it did not see in time are fetched
-    from the circular buffer, from which nothing is ever removed. It asks ten times in the time from one image to the
-    next, because each answer is a copy of the image.
+    from the circular buffer, from which nothing is ever removed. Images come at a steady rate: it asks shortly before
+    the next one is due, and then every tenth of the time from one to the next, because each answer is a copy of the
+    image and each question interrupts whoever runs Python, such as a GUI.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ class LivePoll:
         self._thread = threading.Thread(target=self._run, name="sasnet-live-poll", daemon=True)
         self._last: int | None = None
         self._last_s = 0.0
-        self._interval_s = SHORTEST_INTERVAL_S
+        self._period_s = 0.0  # from one image to the next; 0 while it is not known
         self._missing = 0
 
     def start(self) -> None:
@@ -89,8 +92,9 @@ class LivePoll:
         reason: EndReason = "stopped"
         quiet_since = time.perf_counter()
         try:
-            while not self._stopping.wait(self._interval_s):
-                if self._take():
+            taken = False
+            while not self._stopping.wait(self._pause_s(taken)):
+                if taken := self._take():
                     quiet_since = time.perf_counter()
                 elif time.perf_counter() - quiet_since > QUIET_S:
                     # Asked only when no image came: a camera that failed or a core that was reset sends no signal.
@@ -124,13 +128,19 @@ class LivePoll:
         return True
 
     def _keep_time(self, number: int | None) -> None:
-        """From the time since the image before: how often to ask."""
+        """From the time since the image before: how fast they come."""
         now = time.perf_counter()
         if number is not None and self._last is not None:
-            images = max(1, number - self._last)
-            interval_s = (now - self._last_s) / images / INTERVALS_PER_IMAGE
-            self._interval_s = min(max(interval_s, SHORTEST_INTERVAL_S), LONGEST_INTERVAL_S)
+            period_s = (now - self._last_s) / max(1, number - self._last)
+            # The mean of both: each was seen late by up to a pause, or by as long as the GUI kept this thread waiting.
+            self._period_s = (self._period_s + period_s) / 2 if self._period_s else period_s
         self._last_s = now
+
+    def _pause_s(self, taken: bool) -> float:
+        """How long the core is left alone after an answer that was an image, or none."""
+        if taken:
+            return min(max(SURELY_NOT_YET * self._period_s, SHORTEST_INTERVAL_S), QUIET_S)
+        return min(max(self._period_s / INTERVALS_PER_IMAGE, SHORTEST_INTERVAL_S), LONGEST_INTERVAL_S)
 
     def _recover(self, first: int, end: int) -> Iterator[tuple[Pixels, dict[str, Any]]]:
         """Images numbered [first, end) from the circular buffer, in order; those gone are counted as missing."""
