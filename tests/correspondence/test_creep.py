@@ -88,9 +88,9 @@ def test_a_lag_that_grows_down_the_frame_is_found(creep_px: float) -> None:
     displacement = ((3 + stretch * along) / (1 + 2 * stretch / (width - 1)))[None]
     found = find_displacement(texture + 0.1 * noise[0], displaced + 0.1 * noise[1])
     error = (found.displacement_px - displacement)[:, :, 16:-16].abs()
-    assert float(error.mean()) < 0.02
+    assert float(error.mean()) < 0.03
     expected = creep_px * along.double()
-    torch.testing.assert_close(found.parts.creep_px(width)[0], expected, rtol=0, atol=0.06)
+    torch.testing.assert_close(found.parts.creep_px(width)[0], expected, rtol=0, atol=0.1)
 
 
 def test_a_displacement_as_a_whole_moves_no_creep() -> None:

@@ -210,3 +210,24 @@ def test_real_scans_are_registered_as_well_as_by_the_best_shift_or_better(
     clean = [gain for name, gain in gains.items() if name not in noisy]
     assert min(clean) >= -0.002
     assert sum(gain > 0 for gain in clean) >= 7
+
+
+@pytest.mark.parametrize(
+    ("centres_px", "sigma_px", "lag_px"),
+    [((44.0, 176.0, 231.0), 6.0, 2.1), ((29.0, 98.0), 6.0, -3.5), ((68.0, 148.0, 231.0), 1.5, 0.36)],
+)
+def test_single_vessels_keep_their_integral(centres_px: tuple[float, ...], sigma_px: float, lag_px: float) -> None:
+    """Wide ones near an end of the line, narrow ones displaced by parts of a px: an integral changes by d'(x)."""
+    rng = np.random.default_rng(1)
+    x, centres = np.arange(256.0), np.array(centres_px)[:, None]
+
+    def lines(at_px: np.ndarray) -> torch.Tensor:
+        scene = 1000 * np.exp(-((at_px - centres) ** 2) / (2 * sigma_px**2)).sum(0)
+        return torch.from_numpy(brightness * scene + rng.normal(200, 5, (128, 256)))[None].float()
+
+    brightness = np.repeat(rng.uniform(0.5, 1.5, (32, 1)), 4, 0)
+    displacement = find_displacement(lines(x), lines(x + lag_px)).displacement_px[0].numpy().mean(0)
+    for centre in centres[:, 0]:
+        of_vessel = np.exp(-((x - centre) ** 2) / (2 * sigma_px**2))
+        slope = np.average(np.gradient(displacement), weights=of_vessel)
+        assert abs(slope) < 0.01

@@ -10,9 +10,11 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 WINDOW_LINES, BOX_PX = 8, 25
+GAP_PX = 28  # that lines go on for, at least, before they begin again
 
 
 def gaussian_kernel(sigma: float) -> Tensor:
@@ -117,7 +119,7 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
 
     Returns
     -------
-    (B, n, W // 2 + 1) real and non-negative, for `filtered`.
+    (B, n, L // 2 + 1) real and non-negative, for `filtered`; L is W and a gap.
     """
     lines, width = first.shape[-2:]
     taper = _taper(lines, first)[:, None] * _taper(width, first)
@@ -128,7 +130,8 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
     pooled = F.avg_pool2d(spectra[:, None], cell, ceil_mode=True, count_include_pad=False)
     pooled = F.pad(F.pad(pooled, (0, 0, 1, 1), mode="circular"), (1, 1, 0, 0), mode="replicate")
     pooled = F.avg_pool2d(pooled, 3, stride=1)
-    spectra = F.interpolate(pooled, spectra.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    frequencies = (lines, _with_gap(width) // 2 + 1)
+    spectra = F.interpolate(pooled, frequencies, mode="bilinear", align_corners=False)[:, 0]
     power_a, power_b, shared = spectra.chunk(3)
     geometric = (power_a * power_b).sqrt() + 1e-20
     coherence = (shared / geometric).clamp(0, 0.98)
@@ -139,9 +142,24 @@ def coherence_filter(first: Tensor, second: Tensor, smoothing: int = 8) -> Tenso
 
 
 def filtered(images: Tensor, transfer: Tensor) -> Tensor:
-    """(B, n, W) images through a real transfer function from `coherence_filter`."""
-    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
-    return result
+    """(B, n, W) images through a real transfer function (B, n, L // 2 + 1) from `coherence_filter`.
+
+    Lines go on beyond their end, straight to where they begin again. Without that gap, what one end has of the other
+    is in another place of the content that was displaced: single vessels at the ends were stretched by up to 4 %.
+    """
+    lines, width = images.shape[-2:]
+    length = 2 * (transfer.shape[-1] - 1)
+    gap = length - width
+    weight = torch.arange(1, gap + 1, dtype=images.dtype, device=images.device) / (gap + 1)
+    across = torch.lerp(images[..., -1:], images[..., :1], weight)
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(torch.cat([images, across], -1)) * transfer, s=(lines, length))
+    return result[..., :width]
+
+
+@lru_cache(maxsize=16)
+def _with_gap(width: int) -> int:
+    """Even, and quick to transform."""
+    return 2 * int(next_fast_len((width + GAP_PX + 1) // 2, real=True))
 
 
 def unit_deviation(images: Tensor) -> Tensor:
