@@ -44,7 +44,7 @@ class Correspondence:
     tail_px
         (B,) what the opposite electronic tails of the passes add, see `tails`.
     transfer
-        (B, n, W // 2 + 1) the coherence filter that fine structure was compared through.
+        (B, n, L // 2 + 1) the coherence filter that fine structure was compared through, see `filters`.
     evidence
         What the confidence is computed from.
     """
@@ -105,7 +105,7 @@ def find_displacement(
     tail_px
         The tails' share of the displacement in earlier frames, px, and its weight in [0, 1] against this frame's.
     transfer
-        (B, n, W // 2 + 1) the coherence filter of an earlier frame; by default that of this frame is worked out.
+        (B, n, L // 2 + 1) the coherence filter of an earlier frame; by default that of this frame is worked out.
 
     Returns
     -------
