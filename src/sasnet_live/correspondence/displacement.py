@@ -30,6 +30,8 @@ class DisplacementParts:
         (B, n) float64, q; mean 0.
     information
         (B, K + M, K + M) float64, px^-2: inverse covariance of the coefficients as this frame alone tells them.
+    told
+        (B, K + M) float64, px^-1: that information times the coefficients that this frame alone, under no prior, tells.
     line_variance
         (B, n) px^2, of each q as the fit weighs lines.
     shared_line_variance
@@ -39,6 +41,7 @@ class DisplacementParts:
     coefficients: Tensor
     lines_px: Tensor
     information: Tensor
+    told: Tensor
     line_variance: Tensor
     shared_line_variance: Tensor
 
@@ -48,7 +51,7 @@ class DisplacementParts:
         unknowns = coefficients.shape[-1]
         nothing = coefficients.new_zeros(len(coefficients), unknowns, unknowns)
         unknown = torch.full_like(lines_px, torch.inf)
-        return cls(coefficients, lines_px, nothing, unknown, unknown)
+        return cls(coefficients, lines_px, nothing, torch.zeros_like(coefficients), unknown, unknown)
 
     @property
     def profile_information(self) -> Tensor:
@@ -76,7 +79,12 @@ class DisplacementParts:
 
     def shifted(self, shift_px: Tensor) -> DisplacementParts:
         """Displaced further as a whole, by (B,) px."""
-        return replace(self, coefficients=self.coefficients + whole(self.coefficients) * shift_px.double()[:, None])
+        return self.at(self.coefficients + whole(self.coefficients) * shift_px.double()[:, None])
+
+    def at(self, coefficients: Tensor) -> DisplacementParts:
+        """Somewhere else, as surely as here: at (B, K + M) px."""
+        moved_by = self.information @ (coefficients - self.coefficients)[..., None]
+        return replace(self, coefficients=coefficients, told=self.told + moved_by[..., 0])
 
 
 def whole(coefficients: Tensor) -> Tensor:

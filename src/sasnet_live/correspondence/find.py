@@ -101,7 +101,8 @@ def find_displacement(
     start
         Begin here instead of searching: a frame of the same scanner just before. Its lines are not used.
     prior
-        Coefficients (B, K + M) px and their information (B, K + M, K + M) px^-2 from earlier frames.
+        What earlier frames tell of the coefficients: (B, K + M) px^-1, information times coefficients, and that
+        information (B, K + M, K + M) px^-2.
     tail_px
         The tails' share of the displacement in earlier frames, px, and its weight in [0, 1] against this frame's.
     transfer

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .bending import profile_prior, weakest_prior
 from .creep import CREEPS_PX, creep_prior, without_creep
-from .displacement import CREEP_TERMS, DisplacementParts, creep_basis, down_the_frame, spline_basis
+from .displacement import CREEP_TERMS, DisplacementParts, creep_basis, down_the_frame, spline_basis, whole
 from .interpolate import Lines
 from .lines import line_prior, smoothness
 from .normal_equations import NormalEquations
@@ -45,7 +45,8 @@ def refine(
     px_per_sample
         Px that one sample of `target` and `backward` stands for, if they are reduced along the line.
     prior
-        Coefficients (B, U) px and their information (B, U, U) px^-2 from earlier frames, U = K + M.
+        What earlier frames tell of the U = K + M coefficients: (B, U) px^-1, information times coefficients, and that
+        information (B, U, U) px^-2.
     robust_scale
         Residual, in deviations of the target, at which a px has half its weight.
     """
@@ -82,8 +83,8 @@ def _stepped(
     information = 1e-9 * identity
     pull = torch.zeros_like(coefficients)
     if earlier is not None:
-        expected, information = earlier
-        pull = (information @ (expected - coefficients)[..., None])[..., 0]
+        told_earlier, information = earlier
+        pull = told_earlier - (information @ coefficients[..., None])[..., 0]
 
     # The profile first, as if the lines stood still; then what each line says of itself tells what lines are like.
     profile_step = torch.linalg.solve(
@@ -97,6 +98,7 @@ def _stepped(
     alone = equations.without_lines(smoothness(noise_of_frequency / power), q)
     ridge = 1e-6 * equations.of_profile.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     told = alone.information + information + ridge * identity
+    told_alone = alone.pull + (alone.information @ coefficients[..., None])[..., 0]
     told_pull = alone.pull + pull + (told @ coefficients[..., None])[..., 0]
     smooth = _smoothness_of_profile(told.detach(), told_pull.detach(), smooth)
     profile_step = torch.linalg.solve(told + smooth, told_pull) - coefficients
@@ -105,9 +107,10 @@ def _stepped(
     mean = q.mean(1, keepdim=True)
     known = 1 / power.mean(1, keepdim=True)
     stepped = DisplacementParts(
-        coefficients + mean,
+        coefficients + whole(coefficients) * mean,
         q - mean,
         information=alone.information.detach(),
+        told=(told_alone + (alone.information @ (whole(coefficients) * mean)[..., None])[..., 0]).detach(),
         line_variance=(1 / (1 / variance + known)).detach(),
         shared_line_variance=(1 / (told_of_lines + known)).detach(),
     )

@@ -46,7 +46,7 @@ def preferred(
     coefficients = estimate.shifted(change * shift).coefficients
     coefficients = torch.where(to_rigid[:, None], whole(coefficients) * rigid.double()[:, None], coefficients)
     lines = torch.where(to_rigid[:, None], 0.0, estimate.lines_px)
-    return replace(estimate, coefficients=coefficients, lines_px=lines)
+    return replace(estimate.at(coefficients), lines_px=lines)
 
 
 def _rival(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:

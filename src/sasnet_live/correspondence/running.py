@@ -17,7 +17,9 @@ class RunningEstimate:
     """Information-weighted average of p and r over the frames of a session; q is solved anew for each frame.
 
     A Kalman filter: from frame to frame the profile may move as a whole and change its shape a little, so that a slow
-    drift of the lag is followed at once while the shape, which hysteresis and ripple keep steady, is averaged.
+    drift of the lag is followed at once while the shape, which hysteresis and ripple keep steady, is averaged. It
+    carries what the frames tell and no more: how smooth a profile is counts once, with all that is told, and the less
+    the more is told. Were the smooth coefficients carried, each frame would smooth them again.
 
     Parameters
     ----------
@@ -31,6 +33,7 @@ class RunningEstimate:
     shape_px: float = 0.01
     memory: float = 0.9
     coefficients: Tensor | None = None
+    told: Tensor | None = None
     information: Tensor | None = None
     correlation: float = 0.0
     tail: float = 0.0
@@ -38,20 +41,27 @@ class RunningEstimate:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.coefficients = self.information = None
+        self.coefficients = self.told = self.information = None
         self.correlation, self.tail, self.frames = 0.0, 0.0, 0
 
     @property
     def prior(self) -> tuple[Tensor, Tensor] | None:
-        """Coefficients (1, U) and information (1, U, U) expected for the next frame; None before the first."""
-        if self.coefficients is None or self.information is None:
+        """What is told of the next frame: (1, U) px^-1, information times coefficients, and that information (1, U, U).
+
+        None before the first frame.
+        """
+        if self.coefficients is None or self.told is None or self.information is None:
             return None
         unknowns = self.information.shape[-1]
         identity = torch.eye(unknowns, dtype=self.information.dtype, device=self.information.device)
         shift = whole(self.coefficients)
         change = self.shift_px**2 * torch.outer(shift, shift) + self.shape_px**2 * identity
-        covariance = torch.linalg.inv(self.information + 1e-6 * identity)
-        return self.coefficients, torch.linalg.inv(covariance + change)
+        # (Y^-1 + Q)^-1 = (1 + Y Q)^-1 Y, also where some coefficients were never seen.
+        fades = torch.linalg.solve(
+            identity + self.information @ change, torch.cat([self.information, self.told[..., None]], 2)
+        )
+        information = fades[..., :-1]
+        return fades[..., -1], 0.5 * (information + information.mT)
 
     @property
     def start(self) -> DisplacementParts | None:
@@ -68,10 +78,9 @@ class RunningEstimate:
         return self.tail, 1 - 1 / (1 + min(self.frames, 1 / (1 - self.memory)))
 
     def update(self, estimate: DisplacementParts, correlation: float, tail_px: float) -> None:
-        """Take in a trusted frame's estimate, which was found with `prior` (so its coefficients already hold it)."""
-        own = estimate.information.detach()
-        prior = self.prior
-        self.information = own if prior is None else prior[1] + own
+        """Take in a trusted frame's estimate."""
+        told, information = self.prior or (0.0, 0.0)
+        self.told, self.information = told + estimate.told.detach(), information + estimate.information.detach()
         self.coefficients = estimate.coefficients.detach()
         self.tail = tail_px
         self.correlation = correlation if self.frames == 0 else 0.8 * self.correlation + 0.2 * correlation
@@ -83,7 +92,7 @@ class RunningEstimate:
         Parameters
         ----------
         estimate
-            Found with `prior`; what the frame alone would have said is worked out from it.
+            Of which only what this frame tells alone is used.
 
         Returns
         -------
@@ -92,12 +101,12 @@ class RunningEstimate:
         prior = self.prior
         if prior is None:
             return 0.0
-        expected, information = prior
+        told, information = prior
         own = estimate.information
         identity = 1e-6 * torch.eye(own.shape[-1], dtype=own.dtype, device=own.device)
-        own_covariance = torch.linalg.inv(own + identity)
-        change = (own_covariance @ ((own + information) @ (estimate.coefficients - expected)[..., None]))[..., 0]
-        variance = (own_covariance + torch.linalg.inv(information + identity)).diagonal(dim1=1, dim2=2)
+        own_covariance, covariance = (torch.linalg.inv(of + identity) for of in (own, information))
+        change = (own_covariance @ estimate.told[..., None] - covariance @ told[..., None])[..., 0]
+        variance = (own_covariance + covariance).diagonal(dim1=1, dim2=2)
         # Of coefficients that this frame sees at all; where it does not, anything is possible and nothing is news.
         seen = own_covariance.diagonal(dim1=1, dim2=2) < 1.0
         return float((seen * change.abs() / (4 * variance.sqrt() + LEAST_JUMP_PX)).max())
