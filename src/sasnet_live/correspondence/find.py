@@ -99,7 +99,8 @@ def find_displacement(
     reach_px
         Largest displacement searched for either side of `centre_px`; by default a tenth of the line.
     start
-        Begin here instead of searching: a frame of the same scanner just before. Its lines are not used.
+        Begin here instead of searching: at what frames of the same scanner just before have in common. Lines are
+        taken to scatter about its lines.
     prior
         What earlier frames tell of the coefficients: (B, K + M) px^-1, information times coefficients, and that
         information (B, K + M, K + M) px^-2.
@@ -121,23 +122,30 @@ def find_displacement(
         lines = coarse.lines_px.double()
         estimate = DisplacementParts.initial(fit_profile(coarse.profile_px, KNOTS), lines - lines.mean(1, keepdim=True))
     else:
-        zero = torch.zeros(target.shape[:2], dtype=torch.float64, device=target.device)
-        estimate = DisplacementParts.initial(start.coefficients, zero)
+        estimate = start
 
+    usual = None if start is None else start.lines_px
     for sigma, reduction, steps in PYRAMID if start is None else TRACKING_PYRAMID:
         if width // reduction < SHORTEST_LINE_PX:
             continue
         few_px = (reduced(images, reduction) for images in (target, backward))
         a, b = (locally_normalized(blur(images, sigma / reduction, 0.7)) for images in few_px)
         estimate = refine(
-            a, b, estimate, steps=steps, px_per_sample=reduction, prior=prior, robust_scale=PYRAMID_ROBUST_SCALE
+            a,
+            b,
+            estimate,
+            steps=steps,
+            px_per_sample=reduction,
+            prior=prior,
+            usual_lines_px=usual,
+            robust_scale=PYRAMID_ROBUST_SCALE,
         )
 
     if transfer is None:
         transfer = coherence_filter(target, move_lines(backward, estimate.displacement_px(width), "cubic"))
     a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
     steps = FINEST_STEPS if start is None else TRACKING_FINEST_STEPS
-    estimate = refine(a, b, estimate, steps=steps, prior=prior)
+    estimate = refine(a, b, estimate, steps=steps, prior=prior, usual_lines_px=usual)
     displacement = estimate.displacement_px(width)
     moved = move_lines(backward, displacement, "cubic")
     better = preferred(target, backward, moved, estimate, centre_px, reach)

@@ -27,6 +27,7 @@ def refine(
     steps: int,
     px_per_sample: int = 1,
     prior: tuple[Tensor, Tensor] | None = None,
+    usual_lines_px: Tensor | None = None,
     robust_scale: float = 1.5,
 ) -> DisplacementParts:
     """Gauss-Newton steps on p, q and r together.
@@ -47,6 +48,8 @@ def refine(
     prior
         What earlier frames tell of the U = K + M coefficients: (B, U) px^-1, information times coefficients, and that
         information (B, U, U) px^-2.
+    usual_lines_px
+        (B, n) the lines of earlier frames, about which this frame's scatter; by default 0.
     robust_scale
         Residual, in deviations of the target, at which a px has half its weight.
     """
@@ -54,6 +57,7 @@ def refine(
     passes = _Passes.of(target, backward, knots, px_per_sample, robust_scale)
     smooth = torch.eye(knots + CREEP_TERMS, dtype=torch.float64, device=target.device) / CREEPS_PX[-1] ** 2
     smooth[:knots, :knots] = weakest_prior(knots, target.device)
+    usual = torch.zeros_like(start.lines_px) if usual_lines_px is None else usual_lines_px
     result, noise = start, None
     for _ in range(steps):
         curvature, pull, shared = passes.linearized(result.coefficients, result.lines_px)
@@ -61,13 +65,14 @@ def refine(
             noise = PullNoise.of(pull, curvature)
         equations = NormalEquations.of(curvature, pull, passes.splines, passes.creep, noise.variance)
         told_of_lines = (shared.double() / noise.variance[:, None]).clamp_min(0)
-        result, smooth = _stepped(equations, result, told_of_lines, noise.of_frequency, smooth, prior)
+        result, smooth = _stepped(equations, result, usual, told_of_lines, noise.of_frequency, smooth, prior)
     return result
 
 
 def _stepped(
     equations: NormalEquations,
     at: DisplacementParts,
+    usual_lines: Tensor,
     told_of_lines: Tensor,
     noise_of_frequency: Tensor,
     smooth: Tensor,
@@ -92,10 +97,10 @@ def _stepped(
         equations.profile_pull + pull - (smooth @ coefficients[..., None])[..., 0],
     )
     variance = 1 / equations.of_lines
-    power = line_prior(q + equations.line_steps(profile_step), variance, noise_of_frequency)
+    power = line_prior(q - usual_lines + equations.line_steps(profile_step), variance, noise_of_frequency)
 
     # Then all unknowns at once: the lines are eliminated, the profile solved for, the lines put back in.
-    alone = equations.without_lines(smoothness(noise_of_frequency / power), q)
+    alone = equations.without_lines(smoothness(noise_of_frequency / power), q - usual_lines)
     ridge = 1e-6 * equations.of_profile.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     told = alone.information + information + ridge * identity
     told_alone = alone.pull + (alone.information @ coefficients[..., None])[..., 0]

@@ -33,6 +33,7 @@ class RunningEstimate:
     shape_px: float = 0.01
     memory: float = 0.9
     coefficients: Tensor | None = None
+    lines: Tensor | None = None
     told: Tensor | None = None
     information: Tensor | None = None
     correlation: float = 0.0
@@ -41,7 +42,7 @@ class RunningEstimate:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.coefficients = self.told = self.information = None
+        self.coefficients = self.lines = self.told = self.information = None
         self.correlation, self.tail, self.frames = 0.0, 0.0, 0
 
     @property
@@ -66,9 +67,9 @@ class RunningEstimate:
     @property
     def start(self) -> DisplacementParts | None:
         """Where to begin in the next frame."""
-        if self.coefficients is None:
+        if self.coefficients is None or self.lines is None:
             return None
-        return DisplacementParts.initial(self.coefficients, self.coefficients.new_zeros(1, 1))
+        return DisplacementParts.initial(self.coefficients, self.lines)
 
     @property
     def tail_px(self) -> tuple[float, float] | None:
@@ -82,6 +83,9 @@ class RunningEstimate:
         told, information = self.prior or (0.0, 0.0)
         self.told, self.information = told + estimate.told.detach(), information + estimate.information.detach()
         self.coefficients = estimate.coefficients.detach()
+        found, seen = estimate.lines_px.detach(), min(self.frames, 1 / (1 - self.memory)) + 1
+        # The mean over frames, and a frame more that says 0.
+        self.lines = found / 2 if self.lines is None else self.lines + (found - self.lines) / (seen + 1)
         self.tail = tail_px
         self.correlation = correlation if self.frames == 0 else 0.8 * self.correlation + 0.2 * correlation
         self.frames += 1
