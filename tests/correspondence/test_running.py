@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sasnet_live.correspondence import RunningEstimate
 from sasnet_live.correspondence.displacement import CREEP_TERMS, DisplacementParts, whole
+from sasnet_live.correspondence.lines_mean import LinesMean
 
 UNKNOWNS = 6 + CREEP_TERMS
 
@@ -70,3 +71,37 @@ def test_a_displacement_that_is_put_elsewhere_tells_so() -> None:
     moved = one.shifted(torch.tensor([2.5]))
     own, own_moved = (torch.linalg.solve(parts.information, parts.told) for parts in (one, moved))
     torch.testing.assert_close(own_moved - own, 2.5 * whole(own).expand_as(own))
+
+
+def test_what_lines_have_in_common_is_expected_and_what_they_do_not_is_not() -> None:
+    generator = torch.Generator().manual_seed(9)
+    creep = torch.linspace(-0.5, 0.5, 64, dtype=torch.float64)[None]
+    wander = [0.05 * torch.randn(1, 64, dtype=torch.float64, generator=generator).cumsum(1) for _ in range(12)]
+    creeping, wandering = LinesMean(), LinesMean()
+    for of_frame in wander:
+        scatter = of_frame - of_frame.mean()
+        creeping.update(creep + 0.1 * scatter)
+        wandering.update(scatter)
+    usual = float(torch.cat(wander).sub(torch.cat(wander).mean(1, keepdim=True)).square().mean().sqrt())
+    assert float((creeping.expected_px - creep).abs().max()) < 0.1
+    assert float(wandering.expected_px.square().mean().sqrt()) < 0.3 * usual
+
+
+def test_nothing_is_expected_of_lines_before_the_fourth_frame() -> None:
+    running = RunningEstimate()
+    creep = torch.linspace(-0.5, 0.5, 16, dtype=torch.float64)[None]
+    expected_px = []
+    for count in range(1, 6):
+        running.update(replace(frame(count), lines_px=creep), 0.9, 0.0)
+        assert running.start is not None
+        expected_px.append(float(running.start.lines_px.abs().max()))
+    assert expected_px[:3] == [0.0, 0.0, 0.0]
+    assert min(expected_px[3:]) > 0.4
+
+
+def test_lines_of_long_ago_are_forgotten() -> None:
+    lines, creep = LinesMean(), torch.linspace(-0.5, 0.5, 16, dtype=torch.float64)[None]
+    for sign in (1.0, -1.0):
+        for _ in range(60):
+            lines.update(sign * creep)
+    torch.testing.assert_close(lines.expected_px, -creep, atol=0.05, rtol=0)

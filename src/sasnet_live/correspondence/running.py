@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from .displacement import DisplacementParts, whole
+from .lines_mean import LinesMean
 
 LEAST_JUMP_PX = 0.5
 
 
 @dataclass
 class RunningEstimate:
-    """Information-weighted average of p and r over the frames of a session; q is solved anew for each frame.
+    """Information-weighted average of p and r over the frames of a session, and what their lines have in common.
 
     A Kalman filter: from frame to frame the profile may move as a whole and change its shape a little, so that a slow
     drift of the lag is followed at once while the shape, which hysteresis and ripple keep steady, is averaged. It
     carries what the frames tell and no more: how smooth a profile is counts once, with all that is told, and the less
     the more is told. Were the smooth coefficients carried, each frame would smooth them again.
+
+    Lines jitter and wander anew in each frame, and q is solved for in each; but what creeps down the frame creeps alike
+    in the next: the next frame's lines are taken to scatter about that (see `LinesMean`).
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ class RunningEstimate:
     shape_px: float = 0.01
     memory: float = 0.9
     coefficients: Tensor | None = None
-    lines: Tensor | None = None
+    lines: LinesMean = field(default_factory=LinesMean)
     told: Tensor | None = None
     information: Tensor | None = None
     correlation: float = 0.0
@@ -42,7 +46,8 @@ class RunningEstimate:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.coefficients = self.lines = self.told = self.information = None
+        self.coefficients = self.told = self.information = None
+        self.lines = LinesMean(self.memory)
         self.correlation, self.tail, self.frames = 0.0, 0.0, 0
 
     @property
@@ -67,9 +72,9 @@ class RunningEstimate:
     @property
     def start(self) -> DisplacementParts | None:
         """Where to begin in the next frame."""
-        if self.coefficients is None or self.lines is None:
+        if self.coefficients is None:
             return None
-        return DisplacementParts.initial(self.coefficients, self.lines)
+        return DisplacementParts.initial(self.coefficients, self.lines.expected_px)
 
     @property
     def tail_px(self) -> tuple[float, float] | None:
@@ -83,9 +88,7 @@ class RunningEstimate:
         told, information = self.prior or (0.0, 0.0)
         self.told, self.information = told + estimate.told.detach(), information + estimate.information.detach()
         self.coefficients = estimate.coefficients.detach()
-        found, seen = estimate.lines_px.detach(), min(self.frames, 1 / (1 - self.memory)) + 1
-        # The mean over frames, and a frame more that says 0.
-        self.lines = found / 2 if self.lines is None else self.lines + (found - self.lines) / (seen + 1)
+        self.lines.update(estimate.lines_px.detach())
         self.tail = tail_px
         self.correlation = correlation if self.frames == 0 else 0.8 * self.correlation + 0.2 * correlation
         self.frames += 1
