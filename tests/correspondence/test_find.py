@@ -162,13 +162,44 @@ def test_real_scans_are_never_worse_than_raw(real_pairs: list[Path]) -> None:
         assert ncc(truth, moved) >= ncc(truth, lines[0].numpy()) - 1e-4, path.name
 
 
-def test_a_displacement_beyond_the_search_range_is_doubted() -> None:
+@pytest.mark.parametrize("shift_px", [-40.0, 60.0])
+def test_a_displacement_beyond_the_search_range_is_found_within_three_times_of_it(shift_px: float) -> None:
     frame = simulated(11, "easy", 256)
     forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
     target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
-    far = move_lines(backward, torch.tensor(40.0))
-    assert float(find_displacement(target, far).confidence) < 0.5
-    assert float(find_displacement(target, far, reach_px=60).confidence) > 0.8
+    near = find_displacement(target, backward).displacement_px
+    found = find_displacement(target, move_lines(backward, torch.tensor(shift_px)))
+    assert float(found.confidence) > 0.8
+    assert float((found.displacement_px + shift_px - near)[..., 70:-70].abs().mean()) < 0.15
+
+
+def test_a_displacement_beyond_three_times_the_search_range_is_doubted() -> None:
+    frame = simulated(11, "easy", 256)
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+    far = move_lines(backward, torch.tensor(80.0))
+    assert float(find_displacement(target, far, reach_px=8).confidence) < 0.5
+    assert float(find_displacement(target, far, reach_px=100).confidence) > 0.8
+
+
+def test_of_a_batch_only_the_frame_that_needs_it_is_searched_further() -> None:
+    frame = simulated(11, "easy", 256)
+    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
+    target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
+    far = move_lines(backward, torch.tensor(-40.0))
+    together = find_displacement(torch.cat([target, target]), torch.cat([backward, far]))
+    for k, lines in enumerate((backward, far)):
+        alone = find_displacement(target, lines)
+        torch.testing.assert_close(together.displacement_px[k : k + 1], alone.displacement_px, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("lead_px", [0.6, 1.5])
+def test_a_slope_that_is_added_to_the_signal_is_part_of_the_displacement(lead_px: float) -> None:
+    """Feedback loops show content early, in opposite directions: what fine structure does not tell, wide does."""
+    rng = np.random.default_rng(2)
+    scanner = replace(random_scanner(rng, "easy", 256), lead_forward_px=lead_px, lead_backward_px=lead_px)
+    frame = scan(vascular_scene(rng, 256, 256), scanner, rng, height=256, width=256)
+    assert error_px(frame, found_in(frame)) < 0.3
 
 
 def best_fourier_shift(target: torch.Tensor, lines: torch.Tensor, reach_px: int = 24) -> float:

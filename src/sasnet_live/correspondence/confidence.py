@@ -16,6 +16,7 @@ from .chance import significance
 from .displacement import DisplacementParts
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
+from .wide_delay import LARGE_PX, wide_delay
 
 SHARED = 0.22  # correlation of slopes that chance does not reach in many samples
 SIGNIFICANT = 4.6  # deviations of chance that passes which share nothing do not reach, though a displacement is fitted
@@ -25,6 +26,10 @@ ENOUGH_PX = 2**15  # of a pass; in fewer, wide noise agrees by chance
 DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine structure
 NOISY = 0.6  # the most confidence that such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
+UNKNOWN_PX = 0.6  # deviation of what wide structure says, above which such noise leaves none
+APART_PX = (
+    5.0  # between wide and fine structure; no signal is known for which what lies further apart was measured well
+)
 BEYOND_LEVEL = 0.9  # a displacement out of reach that fits as well as this, relative, may be the true one
 BEYOND = 3.0  # displacements are looked at up to this many times the reach
 UNEVEN = 2.0  # the most that a correlation is raised by where a displacement leaves the poorer part of the lines
@@ -56,6 +61,8 @@ class Evidence:
         content, where the displacement may be off by a period.
     beyond
         (B,) the same outside the reach of the search: above 1, the passes are displaced by more than was looked for.
+    wide_px, wide_deviation_px
+        (B,) what is to be added to the displacement for wide structure to be aligned, and its standard deviation.
     detail
         (B,) correlation of slopes over 2 px: near 0 where noise hides fine structure.
     strain
@@ -72,6 +79,8 @@ class Evidence:
     significance: Tensor
     rival: Tensor
     beyond: Tensor
+    wide_px: Tensor
+    wide_deviation_px: Tensor
     detail: Tensor
     strain: Tensor
     deviation_px: Tensor
@@ -103,7 +112,8 @@ def evidence(
     fine = [reduced(images, FINE_PX) for images in aligned]
     a, b = (_slope(reduced(images, COARSE_PX // FINE_PX)) for images in fine)
     coarse_reach = max(2, reach_px // COARSE_PX)
-    by_whole = _peaks(Comparison.of(a, b, _limit(a.shape[-1], coarse_reach)), coarse_reach, (a, b))
+    whole = Comparison.of(a, b, _limit(a.shape[-1], coarse_reach))
+    by_whole = _peaks(whole, coarse_reach, (a, b))
     by_level = _peaks(comparison, reach_px)
     # Content of a short period shows in the filtered passes themselves; their slopes' noise would hide it.
     rival_of_level = torch.where(by_level.found > SHARED, by_level.rival, 0)
@@ -114,12 +124,16 @@ def evidence(
     found, rival, beyond = (torch.stack(values) for values in zip(*candidates, strict=True))
     shared, better = found.max(0)
     profile = estimate.profile_px(width)
+    taper = _taper_where_recorded(profile)[:, None, : a.shape[-1]]
+    wide_px, wide_deviation_px = wide_delay(Comparison.of(taper * a, taper * b, 0), a.shape[1], COARSE_PX)
     return Evidence(
         correlation=by_level.found,
         shared=shared,
         significance=significance(a, b),
         rival=rival.gather(0, better[None])[0],
         beyond=beyond.masked_fill(found < SHARED, 0).amax(0),
+        wide_px=wide_px,
+        wide_deviation_px=wide_deviation_px,
         detail=correlation(_slope(fine[0]), _slope(fine[1])),
         strain=(profile.amax(1) - profile.amin(1)) / width,
         deviation_px=_deviation(estimate),
@@ -133,7 +147,9 @@ def confidence(evidence: Evidence) -> Tensor:
     At most 0.6 or so where noise hides fine structure: the displacement may be right, but hardly anything shows it.
     """
     grounds = torch.stack(list(_grounds(evidence).values())).prod(0)
-    return torch.minimum(grounds, NOISY + (1 - NOISY) * torch.sigmoid(60 * (evidence.detail - DETAIL)))
+    # What fine structure does not show, wide structure has to.
+    hidden = NOISY * torch.sigmoid(20 * (UNKNOWN_PX - evidence.wide_deviation_px))
+    return torch.minimum(grounds, hidden + (1 - hidden) * torch.sigmoid(60 * (evidence.detail - DETAIL)))
 
 
 def strongest_doubt(evidence: Evidence) -> str:
@@ -162,7 +178,23 @@ def _grounds(evidence: Evidence) -> dict[str, Tensor]:
         "the displacement found changes more along the line than a scanner's": torch.sigmoid(
             150 * (STRAIN - evidence.strain)
         ),
+        "fine structure lies too far from wide structure": torch.sigmoid(6 * (APART_PX - _apart(evidence))),
     }
+
+
+def _apart(evidence: Evidence) -> Tensor:
+    """(B,) px that wide structure may lie apart from fine structure, where that is much."""
+    apart = evidence.wide_px.abs()
+    return apart + torch.where(apart > LARGE_PX, 2 * evidence.wide_deviation_px, 0)
+
+
+def _taper_where_recorded(profile: Tensor) -> Tensor:
+    """(B, W // 4) Hann window over the px of a line that are moved to from within the line, of a profile (B, W)."""
+    width = profile.shape[-1]
+    source = torch.arange(width, device=profile.device) - profile
+    recorded = ((source >= 0) & (source <= width - 1))[:, COARSE_PX // 2 :: COARSE_PX].float()
+    place = recorded.cumsum(1) / (recorded.sum(1, keepdim=True) + 1)
+    return recorded * (torch.pi * place).sin().square()
 
 
 def _limit(width: int, reach: int) -> int:

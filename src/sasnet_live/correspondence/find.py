@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sasnet_live.scan import move_lines
 
+from .choice import either
 from .coarse import coarse_search
 from .confidence import Evidence, confidence, evidence, strongest_doubt
 from .displacement import DisplacementParts, fit_profile
 from .filters import blur, coherence_filter, filtered, locally_normalized, reduced, unit_deviation
+from .landscape import correlation
 from .refine import refine
-from .rival import preferred
+from .rival import fits_further, preferred
 from .tails import tail_displacement
+from .wide_delay import settled
 
 KNOTS = 14
 SHORTEST_LINE_PX = 16
-# (blur in px, reduction along the line, Gauss-Newton steps) of the stages before the coherence-weighted one.
-PYRAMID = ((4.0, 4, 2), (2.5, 2, 2))
-FINEST_STEPS = 2
-# What starts at an earlier frame's profile is nearer.
-TRACKING_PYRAMID = ((4.0, 4, 1),)
-TRACKING_FINEST_STEPS = 1
 PYRAMID_ROBUST_SCALE = 0.8
 NEAR_PX = 0.5  # an error that confidence is about
-TAIL_TOLERANCE = 0.97  # passes that become less alike by moving them by the tails' share differ by more than tails
+TRUSTED = 0.5  # confidence, below which a displacement is looked for further away
+WIDER = 3.0  # times the reach: how far
 
 
 @dataclass(frozen=True)
@@ -114,18 +113,94 @@ def find_displacement(
     Correspondence
         Differentiable with respect to both passes through the Gauss-Newton steps (the coarse search is not).
     """
-    width = target.shape[-1]
-    reach = default_reach_px(width) if reach_px is None else reach_px
-    target, backward = locally_normalized(target), locally_normalized(backward)
-    if start is None:
-        coarse = coarse_search(target, backward, reach, centre_px)
-        lines = coarse.lines_px.double()
-        estimate = DisplacementParts.initial(fit_profile(coarse.profile_px, KNOTS), lines - lines.mean(1, keepdim=True))
-    else:
-        estimate = start
+    reach = default_reach_px(target.shape[-1]) if reach_px is None else reach_px
+    passes = locally_normalized(target), locally_normalized(backward)
+    earlier = _Earlier(prior, None if start is None else start.lines_px, tail_px, transfer)
+    if start is not None:
+        return _found(*passes, start, reach, centre_px, TRACKING_STEPS, earlier)
+    found = _found(*passes, _coarse(*passes, reach, centre_px), reach, centre_px, SEARCH_STEPS, earlier)
+    doubtful = found.confidence < TRUSTED
+    if not bool(doubtful.any()):
+        return found
+    widest = min(round(WIDER * reach), target.shape[-1] // 2)
+    further = doubtful & fits_further(*passes, centre_px, reach, widest)
+    if not bool(further.any()):
+        return found
+    wide = _found(*passes, _coarse(*passes, widest, centre_px), widest, centre_px, SEARCH_STEPS, earlier)
+    return either(further & (wide.confidence >= TRUSTED), wide, found)
 
-    usual = None if start is None else start.lines_px
-    for sigma, reduction, steps in PYRAMID if start is None else TRACKING_PYRAMID:
+
+class _Earlier(NamedTuple):
+    """What is known of earlier frames, see `find_displacement`."""
+
+    prior: tuple[Tensor, Tensor] | None
+    lines_px: Tensor | None
+    tail_px: tuple[float, float] | None
+    transfer: Tensor | None
+
+
+class _Steps(NamedTuple):
+    """Stages (blur in px, reduction along the line, Gauss-Newton steps) before the filtered passes, and steps on them.
+
+    What starts at an earlier frame's profile is nearer.
+    """
+
+    pyramid: tuple[tuple[float, int, int], ...]
+    finest: int
+
+
+SEARCH_STEPS = _Steps(((4.0, 4, 2), (2.5, 2, 2)), 2)
+TRACKING_STEPS = _Steps(((4.0, 4, 1),), 1)
+
+
+def _coarse(target: Tensor, backward: Tensor, reach: int, centre_px: int) -> DisplacementParts:
+    coarse = coarse_search(target, backward, reach, centre_px)
+    lines = coarse.lines_px.double()
+    return DisplacementParts.initial(fit_profile(coarse.profile_px, KNOTS), lines - lines.mean(1, keepdim=True))
+
+
+def _found(
+    target: Tensor,
+    backward: Tensor,
+    begin: DisplacementParts,
+    reach: int,
+    centre_px: int,
+    steps: _Steps,
+    earlier: _Earlier,
+) -> Correspondence:
+    """The displacement near `begin`, of locally normalized passes, and what speaks for it."""
+    fit = _fitted(target, backward, begin, steps, earlier)
+    better = preferred(target, backward, fit.moved, fit.estimate, centre_px, reach)
+    if better is not fit.estimate:
+        fit = _fitted_again(target, backward, fit, better, earlier)
+    tail, kept = tail_displacement(target, fit.moved)
+    found = evidence((target, fit.moved), fit.filtered, fit.estimate, reach)
+    tail = settled(tail, kept, found.wide_px, found.wide_deviation_px)
+    if earlier.tail_px is not None:
+        tail = tail + earlier.tail_px[1] * (earlier.tail_px[0] - tail)
+    displacement = fit.estimate.displacement_px(target.shape[-1]) + tail[:, None, None]
+    return Correspondence(displacement, fit.estimate, tail, fit.transfer, found)
+
+
+class _Fit(NamedTuple):
+    """An estimate, the backward lines moved by it, and what it was found on: coherence filter and filtered passes."""
+
+    estimate: DisplacementParts
+    moved: Tensor
+    transfer: Tensor
+    filtered: tuple[Tensor, Tensor]
+
+
+def _fitted(
+    target: Tensor,
+    backward: Tensor,
+    estimate: DisplacementParts,
+    steps: _Steps,
+    earlier: _Earlier,
+) -> _Fit:
+    """Gauss-Newton from this estimate on: on lines reduced and blurred less and less, then on filtered ones."""
+    width = target.shape[-1]
+    for sigma, reduction, count in steps.pyramid:
         if width // reduction < SHORTEST_LINE_PX:
             continue
         few_px = (reduced(images, reduction) for images in (target, backward))
@@ -134,27 +209,30 @@ def find_displacement(
             a,
             b,
             estimate,
-            steps=steps,
+            steps=count,
             px_per_sample=reduction,
-            prior=prior,
-            usual_lines_px=usual,
+            prior=earlier.prior,
+            usual_lines_px=earlier.lines_px,
             robust_scale=PYRAMID_ROBUST_SCALE,
         )
-
+    transfer = earlier.transfer
     if transfer is None:
         transfer = coherence_filter(target, move_lines(backward, estimate.displacement_px(width), "cubic"))
     a, b = (unit_deviation(filtered(images, transfer)) for images in (target, backward))
-    steps = FINEST_STEPS if start is None else TRACKING_FINEST_STEPS
-    estimate = refine(a, b, estimate, steps=steps, prior=prior, usual_lines_px=usual)
-    displacement = estimate.displacement_px(width)
-    moved = move_lines(backward, displacement, "cubic")
-    better = preferred(target, backward, moved, estimate, centre_px, reach)
-    if better is not estimate:
-        estimate, displacement = better, better.displacement_px(width)
-        moved = move_lines(backward, displacement, "cubic")
-    tail, kept = tail_displacement(target, moved)
-    tail = tail * (kept > TAIL_TOLERANCE)
-    if tail_px is not None:
-        tail = tail + tail_px[1] * (tail_px[0] - tail)
-    found = evidence((target, moved), (a, b), estimate, reach)
-    return Correspondence(displacement + tail[:, None, None], estimate, tail, transfer, found)
+    estimate = refine(a, b, estimate, steps=steps.finest, prior=earlier.prior, usual_lines_px=earlier.lines_px)
+    return _Fit(estimate, move_lines(backward, estimate.displacement_px(width), "cubic"), transfer, (a, b))
+
+
+def _fitted_again(target: Tensor, backward: Tensor, fit: _Fit, better: DisplacementParts, earlier: _Earlier) -> _Fit:
+    """From where the whole picture fits better: the fit from there on, unless that leaves the whole picture worse.
+
+    A frame displaced by more than was searched for is put near its place by the whole picture, and can be fitted there.
+    Where the fine structure contradicts the whole picture, it would be drawn away again.
+    """
+    changed = (better.coefficients != fit.estimate.coefficients).any(1)
+    if not bool(changed.any()):
+        return fit
+    whole = fit._replace(estimate=better, moved=move_lines(backward, better.displacement_px(target.shape[-1]), "cubic"))
+    again = _fitted(target, backward, better, SEARCH_STEPS, earlier._replace(transfer=None))
+    fits = correlation(target, again.moved) >= correlation(target, whole.moved)
+    return either(changed & fits, again, either(changed, whole, fit))

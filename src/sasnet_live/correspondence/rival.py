@@ -49,6 +49,25 @@ def preferred(
     return replace(estimate.at(coefficients), lines_px=lines)
 
 
+@torch.no_grad()
+def fits_further(target: Tensor, backward: Tensor, centre_px: int, reach_px: int, widest_px: int) -> Tensor:
+    """(B,) whether the passes as a whole fit better when displaced by more than `reach_px`, up to `widest_px`.
+
+    Parameters
+    ----------
+    target, backward
+        (B, n, W) locally normalized passes.
+    """
+    every = lines_apart(target.shape[1])
+    few = (reduced(images[:, ::every], REDUCTION) for images in (target, backward))
+    a, b = (images - images.mean(-1, keepdim=True) for images in few)
+    centre, reach, widest = (length // REDUCTION for length in (centre_px, reach_px, widest_px))
+    shifts = torch.arange(centre - widest, centre + widest + 1, device=target.device)
+    landscape = Comparison.of(a, b, widest + abs(centre)).landscape(shifts)
+    near = (shifts - centre).abs() <= reach
+    return landscape[:, ~near].amax(1) > landscape[:, near].amax(1)
+
+
 def _rival(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
     """(B,) each: the further shift that fits best, in samples, what correlation gains by it, and that correlation."""
     shift, score = _best_shift(target, moved, 0, reach)
