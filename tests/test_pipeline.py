@@ -675,6 +675,17 @@ def test_received_is_processed_dropped_waiting_and_in_process_at_all_times(
 # ---------------------------------------------------------------- the disk ring
 
 
+def test_a_ring_that_is_closed_while_a_camera_writes_discards_the_frame(tmp_path: Path) -> None:
+    """A pipeline is closed in one thread while another puts; `put` never raises."""
+    ring = SpillRing(1 << 20, tmp_path)
+    slot = ring.reserve(numbered(0))
+    assert slot is not None
+    ring.close()
+    ring.write(slot, numbered(0))
+    assert ring.problem == ""
+    assert len(ring) == 0
+
+
 def test_the_ring_wraps_and_refuses_when_it_is_full(tmp_path: Path) -> None:
     frame_bytes = numbered(0).data.nbytes
     ring = SpillRing(3 * frame_bytes, tmp_path)

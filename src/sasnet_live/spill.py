@@ -91,11 +91,15 @@ class SpillRing:
         return slot
 
     def write(self, slot: _Slot, frame: Frame) -> None:
-        """Write the pixels; a disk that fails leaves the frame in memory and closes the ring until it is empty."""
-        assert self._writer is not None
+        """Write the pixels; a disk that fails leaves the frame in memory and closes the ring until it is empty.
+
+        Of a ring that was closed meanwhile, all frames are discarded, and this one with them.
+        """
         try:
             view, done = np.ascontiguousarray(frame.data).data.cast("B"), 0
             with self._writing:
+                if self._writer is None:
+                    return
                 self._writer.seek(slot.offset)
                 while done < slot.n_bytes:
                     done += self._writer.write(view[done:]) or 0
@@ -140,12 +144,13 @@ class SpillRing:
             self._slots.append(oldest)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the file back, after what is being written."""
         self._slots.clear()
-        for file in (self._writer, self._reader):
-            if file is not None:
-                file.close()
-        self._writer = self._reader = None
+        with self._writing:
+            for file in (self._writer, self._reader):
+                if file is not None:
+                    file.close()
+            self._writer = self._reader = None
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
