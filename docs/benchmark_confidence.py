@@ -14,6 +14,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -62,16 +63,16 @@ def noisier(limit: int, size: int) -> Iterator[tuple[str, SimulatedFrame]]:
             yield f"hard, noise x {factor}", scan(scene, noisy, rng, height=size, width=size)
 
 
-def anything(limit: int, size: int) -> Iterator[tuple[str, SimulatedFrame]]:
+def anything(limit: int, size: int, seed: int = 777) -> Iterator[tuple[str, SimulatedFrame]]:
     """Any content through any scanner."""
-    rng, bank = np.random.default_rng(777), SceneBank(size, size, uses=4)
+    rng, bank = np.random.default_rng(seed), SceneBank(size, size, uses=4)
     for _ in range(2 * limit):
         yield "any content, any scanner", training_frame(rng, size, size, bank)
 
 
-def beyond_reach(limit: int, size: int) -> Iterator[tuple[str, SimulatedFrame]]:
-    """Any content displaced by 12 to 25 % of the line; a registrar looks for a tenth either side."""
-    rng = np.random.default_rng(99)
+def beyond_reach(limit: int, size: int, seed: int = 99) -> Iterator[tuple[str, SimulatedFrame]]:
+    """Any content displaced by 12 to 25 % of the line; a registrar looks for a tenth either side at first."""
+    rng = np.random.default_rng(seed)
     for k in range(limit):
         kind = CONTENT_KINDS[k % len(CONTENT_KINDS)]
         scene = content_scene(rng, kind, size, size, margin_px=(24.0, 0.15 * size + 8))
@@ -101,7 +102,9 @@ class Found:
 
 def collect(options: argparse.Namespace) -> dict[str, list[Found]]:
     groups: dict[str, list[Found]] = {}
-    for source in (test_split, noisier, anything, beyond_reach):
+    any_content = partial(anything, seed=options.content_seed)
+    far = partial(beyond_reach, seed=options.far_seed)
+    for source in (test_split, noisier, any_content, far):
         for group, frame in source(options.limit, options.size):
             found = Found(frame)
             if np.isfinite(found.error_px):
@@ -206,6 +209,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=48, help="frames of each group")
     parser.add_argument("--size", type=int, default=512, help="lines and px of frames with a known displacement")
+    parser.add_argument("--content-seed", type=int, default=777, help="of frames of any content")
+    parser.add_argument("--far-seed", type=int, default=99, help="of frames displaced out of reach")
     parser.add_argument("--seed", type=int, default=13, help="of the impostors")
     parser.add_argument("--impostors", type=int, default=40, help="of each kind of noise and size")
     parser.add_argument("--only", choices=["frames", "impostors"])

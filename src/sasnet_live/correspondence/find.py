@@ -41,7 +41,8 @@ class Correspondence:
     parts
         Profile, lines and creep, with their uncertainty: what aligns fine structure.
     tail_px
-        (B,) what the opposite electronic tails of the passes add, see `tails`.
+        (B,) what electronics add: opposite tails of the passes, see `tails`, or whatever moves wide structure, see
+        `wide_delay`.
     transfer
         (B, n, L // 2 + 1) the coherence filter that fine structure was compared through, see `filters`.
     evidence
@@ -96,7 +97,8 @@ def find_displacement(
     backward
         (B, n, W) the backward lines, any units.
     reach_px
-        Largest displacement searched for either side of `centre_px`; by default a tenth of the line.
+        Largest displacement searched for either side of `centre_px`; by default a tenth of the line. Frames that are
+        not trusted then, and fit better further away, are searched up to three times as far.
     start
         Begin here instead of searching: at what frames of the same scanner just before have in common. Lines are
         taken to scatter about its lines.
