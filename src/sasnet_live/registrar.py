@@ -72,7 +72,8 @@ class Registrar:
     temporal
         Whether the running estimate of earlier frames helps with later ones.
     search_px
-        Largest displacement looked for, px either side of ``geometry.line_offset``; None: a tenth of the line.
+        Largest displacement looked for, px either side of ``geometry.line_offset``; None: a tenth of the line. A first
+        frame that is not trusted, and fits better further away, is searched up to three times as far.
 
     Raises
     ------

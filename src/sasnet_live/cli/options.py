@@ -57,7 +57,11 @@ Temporal = Annotated[
 ]
 SearchPx = Annotated[
     float | None,
-    typer.Option(metavar="PX", help="Largest displacement looked for; by default chosen from the length of lines."),
+    typer.Option(
+        metavar="PX",
+        help="Largest displacement looked for; by default a tenth of the line. Three times as far where a first "
+        "frame clearly fits better there.",
+    ),
 ]
 Out = Annotated[
     Path | None,
