@@ -48,8 +48,8 @@ class ModelPanel(QWidget):
         self.search_px = Number(
             0,
             1024,
-            "Largest displacement looked for, either side of the line offset; up to three times as far where a first frame "
-            "clearly fits better there.",
+            "Largest displacement looked for, either side of the line offset; up to three times as far where a first "
+            "frame clearly fits better there.",
             "Search range",
             suffix=" px",
             special="a tenth of the line",
