@@ -10,7 +10,8 @@ import pytest
 import tifffile
 import torch
 
-from sasnet_live.correspondence import confidence, find_displacement
+from sasnet_live.correspondence import confidence, find, find_displacement
+from sasnet_live.correspondence.coarse import CoarseDisplacement, coarse_search
 from sasnet_live.correspondence.find import Correspondence
 from sasnet_live.metrics import ncc
 from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, move_lines, split
@@ -191,6 +192,21 @@ def test_of_a_batch_only_the_frame_that_needs_it_is_searched_further() -> None:
     for k, lines in enumerate((backward, far)):
         alone = find_displacement(target, lines)
         torch.testing.assert_close(together.displacement_px[k : k + 1], alone.displacement_px, atol=2e-3, rtol=0)
+
+
+def test_noise_is_not_searched_again_further_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a shutter is closed, most displacements that fit best lie further away; each search takes as long."""
+    reaches: list[int] = []
+
+    def noted(target: torch.Tensor, backward: torch.Tensor, reach: int, centre_px: int) -> CoarseDisplacement:
+        reaches.append(reach)
+        return coarse_search(target, backward, reach, centre_px)
+
+    monkeypatch.setattr(find, "coarse_search", noted)
+    for seed in range(20):
+        noise = torch.randn(2, 1, 64, 128, generator=torch.Generator().manual_seed(seed))
+        find_displacement(*noise)
+    assert set(reaches) == {find.default_reach_px(128)}
 
 
 @pytest.mark.parametrize("lead_px", [0.6, 1.5])

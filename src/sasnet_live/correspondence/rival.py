@@ -11,12 +11,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from .chance import significance
 from .displacement import DisplacementParts, whole
 from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
 
 CLEARLY_BETTER = 0.02  # in correlation of the whole picture
 SMALLEST_SHIFT_PX = 1.0
+FURTHER = 4.0  # deviations of chance, which the best of many displacements of mere noise does not reach
 REDUCTION = 2  # px: the whole picture is compared on lines reduced by this factor
 
 
@@ -53,6 +55,9 @@ def preferred(
 def fits_further(target: Tensor, backward: Tensor, centre_px: int, reach_px: int, widest_px: int) -> Tensor:
     """(B,) whether the passes as a whole fit better when displaced by more than `reach_px`, up to `widest_px`.
 
+    And by more than chance: a search further away takes as long as the one before, and there is much noise to look at
+    where a shutter is closed.
+
     Parameters
     ----------
     target, backward
@@ -65,7 +70,12 @@ def fits_further(target: Tensor, backward: Tensor, centre_px: int, reach_px: int
     shifts = torch.arange(centre - widest, centre + widest + 1, device=target.device)
     landscape = Comparison.of(a, b, widest + abs(centre)).landscape(shifts)
     near = (shifts - centre).abs() <= reach
-    return landscape[:, ~near].amax(1) > landscape[:, near].amax(1)
+    found, place = landscape.masked_fill(near, -1).max(1)
+    source = torch.arange(a.shape[-1], device=a.device) - shifts[place][:, None]
+    recorded = ((source >= 0) & (source < a.shape[-1]))[:, None]
+    moved = b.gather(2, source.clamp(0, a.shape[-1] - 1)[:, None].expand_as(b))
+    by_chance = significance(a * recorded, moved * recorded) < FURTHER
+    return (found > landscape[:, near].amax(1)) & ~by_chance
 
 
 def _rival(target: Tensor, moved: Tensor, reach: int) -> tuple[Tensor, Tensor, Tensor]:
