@@ -68,15 +68,15 @@ def test_without_truth_the_forward_pass_stands_in() -> None:
 
 def test_a_known_offset_is_where_the_search_starts() -> None:
     """Backward lines moved by more than the search reaches are found with their offset known, and only then."""
-    scene = np.random.default_rng(0).random((40, 220)).cumsum(1)
+    scene = np.random.default_rng(0).random((40, 240)).cumsum(1)
     scene -= np.apply_along_axis(np.convolve, 1, scene, np.ones(9) / 9, "same")
-    forward, backward = scene[:, 40:180], scene[:, 10:150]  # 30 px apart; the search reaches 14
+    forward, backward = scene[:, 60:200], scene[:, 10:150]  # 50 px apart; the search reaches 14, and 42 in doubt
     raw = merge(forward, backward, ScanGeometry())
     likeness = []
-    for offset in (0, -30):
+    for offset in (0, -50):
         sample = make_sample(raw, ScanGeometry(line_offset=offset, slow_axis="stepped"))
         assert sample is not None
-        source, target = (image[:, 20:-40].astype(float).ravel() for image in sample.images[:2])
+        source, target = (image[:, 20:-60].astype(float).ravel() for image in sample.images[:2])
         likeness.append(np.corrcoef(source, target)[0, 1])
     assert likeness[1] > 0.9 > likeness[0]
 
