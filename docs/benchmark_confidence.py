@@ -20,9 +20,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from sasnet_live.correspondence import find_displacement
+from sasnet_live.correspondence import ACCEPTED_CONFIDENCE, find_displacement
 from sasnet_live.evaluation.parts import line_errors
-from sasnet_live.registrar import ACCEPTED_CONFIDENCE, Registrar
+from sasnet_live.registrar import Registrar
 from sasnet_live.scan import forward_at_backward_lines, split
 from sasnet_live.simulation import (
     CONTENT_KINDS,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from . import __version__
-from .correspondence import Correspondence
+from .correspondence import ACCEPTED_CONFIDENCE, Correspondence
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
@@ -32,7 +32,6 @@ Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 WITHOUT_NETWORK = "correspondence"
-ACCEPTED_CONFIDENCE = 0.5
 SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
 SHORTEST_LINE_PX, FEWEST_LINES = 32, 8  # of the backward pass
 WORSE_NCC = 0.002  # a registration that lowers the NCC by more than this is not used

@@ -18,6 +18,7 @@ from .filters import reduced
 from .landscape import Comparison, correlation, lines_apart
 from .wide_delay import LARGE_PX, wide_delay
 
+ACCEPTED_CONFIDENCE = 0.5  # from which on a displacement is used; below, frames pass through unchanged
 SHARED = 0.22  # correlation of slopes that chance does not reach in many samples
 SIGNIFICANT = 4.6  # deviations of chance that passes which share nothing do not reach, though a displacement is fitted
 LEVELS_COUNT = 0.5  # of the correlation of the filtered passes, whose wide structure agrees more easily than slopes
@@ -27,9 +28,7 @@ DETAIL = 0.22  # correlation of slopes over 2 px below which noise hides fine st
 NOISY = 0.6  # the most confidence that such noise leaves
 COARSE_PX, FINE_PX = 4, 2  # px that are averaged along the line
 UNKNOWN_PX = 0.6  # deviation of what wide structure says, above which such noise leaves none
-APART_PX = (
-    5.0  # between wide and fine structure; no signal is known for which what lies further apart was measured well
-)
+APART_PX = 5.0  # between wide and fine structure; no signal is known that is further apart and was measured well
 BEYOND_LEVEL = 0.9  # a displacement out of reach that fits as well as this, relative, may be the true one
 BEYOND = 3.0  # displacements are looked at up to this many times the reach
 UNEVEN = 2.0  # the most that a correlation is raised by where a displacement leaves the poorer part of the lines

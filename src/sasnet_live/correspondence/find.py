@@ -13,7 +13,7 @@ from sasnet_live.scan import move_lines
 
 from .choice import either
 from .coarse import coarse_search
-from .confidence import Evidence, confidence, evidence, strongest_doubt
+from .confidence import ACCEPTED_CONFIDENCE, BEYOND, Evidence, confidence, evidence, strongest_doubt
 from .displacement import DisplacementParts, fit_profile
 from .filters import blur, coherence_filter, filtered, locally_normalized, reduced, unit_deviation
 from .landscape import correlation
@@ -26,8 +26,6 @@ KNOTS = 14
 SHORTEST_LINE_PX = 16
 PYRAMID_ROBUST_SCALE = 0.8
 NEAR_PX = 0.5  # an error that confidence is about
-TRUSTED = 0.5  # confidence, below which a displacement is looked for further away
-WIDER = 3.0  # times the reach: how far
 
 
 @dataclass(frozen=True)
@@ -121,15 +119,15 @@ def find_displacement(
     if start is not None:
         return _found(*passes, start, reach, centre_px, TRACKING_STEPS, earlier)
     found = _found(*passes, _coarse(*passes, reach, centre_px), reach, centre_px, SEARCH_STEPS, earlier)
-    doubtful = found.confidence < TRUSTED
+    doubtful = found.confidence < ACCEPTED_CONFIDENCE
     if not bool(doubtful.any()):
         return found
-    widest = min(round(WIDER * reach), target.shape[-1] // 2)
+    widest = min(round(BEYOND * reach), target.shape[-1] // 2)
     further = doubtful & fits_further(*passes, centre_px, reach, widest)
     if not bool(further.any()):
         return found
     wide = _found(*passes, _coarse(*passes, widest, centre_px), widest, centre_px, SEARCH_STEPS, earlier)
-    return either(further & (wide.confidence >= TRUSTED), wide, found)
+    return either(further & (wide.confidence >= ACCEPTED_CONFIDENCE), wide, found)
 
 
 class _Earlier(NamedTuple):

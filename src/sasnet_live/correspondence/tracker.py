@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from .confidence import ACCEPTED_CONFIDENCE
 from .find import Correspondence, find_displacement
 from .running import RunningEstimate
 
 LOST = 0.75  # part of the usual correlation below which tracking is not believed
-TRUSTED = 0.5  # confidence
 TRANSFER_FRAMES = 8  # that are compared through one coherence filter: the spectra of content and noise change slowly
 
 
@@ -56,14 +56,14 @@ class Tracker:
             tail_px=self.running.tail_px,
             transfer=self._transfer if self._transfer_frames < TRANSFER_FRAMES else None,
         )
-        trusted = float(tracked.confidence) >= TRUSTED
+        trusted = float(tracked.confidence) >= ACCEPTED_CONFIDENCE
         fits = float(tracked.evidence.correlation) >= LOST * self.running.correlation
         if trusted and fits and self.running.surprise(tracked.parts) < 1:
             return tracked
         searched = self._search(target, backward)
         # What a jump of the scanner leaves is found by searching, and fits at least as well as what was followed.
         as_good = float(searched.evidence.correlation) >= 0.95 * float(tracked.evidence.correlation)
-        if as_good and float(searched.confidence) >= TRUSTED:
+        if as_good and float(searched.confidence) >= ACCEPTED_CONFIDENCE:
             self.reset()
             return searched
         return tracked if float(tracked.confidence) >= float(searched.confidence) else searched
