@@ -225,22 +225,22 @@ class Registrar:
 
     def _registered(self, raw: Pixels, forward: Pixels, backward: Pixels, began: float) -> Registration:
         passes = self._passes(forward, backward)
-        found: Correspondence = self._tracker.find(passes.target, passes.backward)
-        confidence = float(found.confidence)
+        target = forward_at_backward_lines(forward, len(backward), self.geometry)
+        found: Correspondence = self._tracker.find(target, backward)
+        confidence = found.confidence
         if confidence < ACCEPTED_CONFIDENCE:
-            reason = f"low confidence {confidence:.2f}: {found.doubt}"
+            reason = f"low confidence {confidence:.2f}: {found.evidence.doubt}"
             return self._passed_through(raw, backward, reason, began, passes, confidence)
-        displacement = found.displacement_px
+        displacement = torch.from_numpy(found.displacement_px)[None].to(self.device)
         # DESIGN: an unpaired last line is kept as it is.
         if backward.shape[0] > forward.shape[0]:
-            displacement = displacement.clone()
             displacement[:, -1] = 0
         inputs = self._inputs(passes, displacement)
         result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
         if not result.accepted:
             return result
         self._tracker.accept(found)
-        of_lines = found.line_confidence[0].float().cpu().numpy()
+        of_lines = found.evidence.line_confidence.astype(np.float32)
         if backward.shape[0] > forward.shape[0]:
             of_lines[-1] = 0
         return _with_line_confidence(result, of_lines)

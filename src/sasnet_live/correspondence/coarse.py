@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
-from .filters import blur, reduced
+from .arrays import Floats
+from .displacement import DisplacementParts, fit_profile
+from .filters import blurred, reduced
 
 STRIDE = 2  # px: the search runs on lines reduced by this factor
 WINDOWS = 16  # along the line
 BLOCKS = 8  # down the frame
 DRIFT_REACH = 6  # reduced px that a block of lines may differ from the whole frame
 SMOOTHNESS = 0.02  # cost, in correlation, of one px of change between neighbouring windows or blocks
+BLUR_LINES, BLUR_PX = 1.0, 1.5
+SHORTEST_LINE_PX = 64  # that is reduced
 
 
-@dataclass(frozen=True)
-class CoarseDisplacement:
-    """Result of `coarse_search` for B frames.
+class _Scores(NamedTuple):
+    """(blocks, windows, S): correlation of a block of lines in a window along the line at each shift, and its bound."""
 
-    Attributes
-    ----------
-    profile_px
-        (B, W), the displacement along the line.
-    lines_px
-        (B, n), what is added to it down the frame; mean about 0.
-    """
-
-    profile_px: Tensor
-    lines_px: Tensor
+    products: Floats
+    energy: Floats
 
 
-@torch.no_grad()
-def coarse_search(target: Tensor, backward: Tensor, reach_px: int, centre_px: int = 0) -> CoarseDisplacement:
+def coarse_search(target: Floats, backward: Floats, reach_px: int, centre_px: int = 0) -> DisplacementParts:
     """Find the displacement to about a px, whatever the two passes' brightness.
 
     All cross-correlations of one block of lines come from one matrix product over its lines; the band of it within
@@ -45,88 +37,77 @@ def coarse_search(target: Tensor, backward: Tensor, reach_px: int, centre_px: in
     Parameters
     ----------
     target, backward
-        (B, n, W) locally normalized forward pass at the backward lines, and backward pass.
+        (n, W) locally normalized forward pass at the backward lines, and backward pass.
     reach_px
         Largest displacement searched for, either side of `centre_px`.
     """
-    batch, lines, width = target.shape
-    stride = STRIDE if width >= 64 else 1
-    centre = round(centre_px / stride)
-    target, backward = (reduced(blur(a, 1.5, 1.0), stride) for a in (target, backward))
-    reach = max(2, math.ceil(reach_px / stride))
-    numerator, energy = _block_scores(target, backward, reach, centre)
-    blocks, shifts = numerator.shape[1], torch.arange(-reach, reach + 1, device=target.device)
-
-    offsets = torch.zeros(batch, blocks, dtype=torch.long, device=target.device)
+    lines, width = target.shape
+    stride = STRIDE if width >= SHORTEST_LINE_PX else 1
+    centre, reach = round(centre_px / stride), max(2, math.ceil(reach_px / stride))
+    target, backward = (reduced(blurred(images, BLUR_LINES, BLUR_PX), stride) for images in (target, backward))
+    scores = _block_scores(target, backward, reach, centre)
+    cost = SMOOTHNESS * stride
+    offsets = np.zeros(len(scores.products), int)
     path = offsets
     for last in (False, False, True):
-        aligned = _shifted(numerator, offsets).sum(1) / (_shifted(energy, offsets).sum(1) + 1e-9)
-        path = _best_path(aligned, SMOOTHNESS * stride)
+        together = _shifted(scores.products, offsets).sum(0) / (_shifted(scores.energy, offsets).sum(0) + 1e-9)
+        path = _best_path(together, cost)
         if not last:
-            offsets = _block_offsets(numerator, energy, path, reach, SMOOTHNESS * stride)
+            offsets = _block_offsets(scores, path, reach, cost)
+    profile = (path - reach + centre) * stride
+    along = np.interp(np.arange(width), np.linspace(0, width - 1, WINDOWS), profile)
+    centres = (np.arange(len(offsets)) + 0.5) * lines / len(offsets) - 0.5
+    down = np.interp(np.arange(lines), centres, offsets * stride)
+    return DisplacementParts.initial(fit_profile(along), down - down.mean())
 
-    profile = (shifts[path] + centre).to(target) * stride
-    return CoarseDisplacement(
-        profile_px=_stretched(profile, width, ends=True),
-        lines_px=_stretched(offsets.to(target) * stride, lines, ends=False),
-    )
 
-
-def _block_scores(target: Tensor, backward: Tensor, reach: int, centre: int) -> tuple[Tensor, Tensor]:
-    """(B, blocks, windows, S): windowed cross-correlation for each shift, and the energy that bounds it."""
-    batch, lines, width = target.shape
+def _block_scores(target: Floats, backward: Floats, reach: int, centre: int) -> _Scores:
+    lines, width = target.shape
     blocks = max(1, min(BLOCKS, lines // 16))
-    per_block = lines // blocks
-    target, backward = (
-        a[:, : blocks * per_block].reshape(batch * blocks, per_block, width) for a in (target, backward)
-    )
-    pad = (reach + max(centre, 0), reach + max(-centre, 0))
-    padded = F.pad(backward, pad)
-    product = target.transpose(1, 2) @ padded
+    size = lines // blocks
+    target, backward = (images[: blocks * size].reshape(blocks, size, width) for images in (target, backward))
+    before, after = reach + max(centre, 0), reach + max(-centre, 0)
+    padded = np.pad(backward, ((0, 0), (0, 0), (before, after)))
     # Column of `padded` that holds backward(x - shift).
-    column = torch.arange(width)[:, None] - torch.arange(-reach, reach + 1)[None] - centre + pad[0]
-    column = column.clamp(0, padded.shape[-1] - 1).to(target.device).expand(batch * blocks, -1, -1)
-    correlation = product.gather(2, column)
-    backward_energy = padded.square().sum(1)[:, None].expand(-1, width, -1).gather(2, column)
-    energy = (target.square().sum(1)[..., None] * backward_energy + 1e-9).sqrt()
-    at = torch.linspace(0, width - 1, WINDOWS)
-    window = torch.exp(-0.5 * ((torch.arange(width) - at[:, None]) / (width / 14)) ** 2).to(target)
-    summed = [(window @ a).view(batch, blocks, WINDOWS, -1) for a in (correlation, energy)]
-    return summed[0], summed[1]
+    column = np.arange(width)[:, None] - np.arange(-reach, reach + 1) - centre + before
+    column = column.clip(0, padded.shape[-1] - 1)
+    at = np.linspace(0, width - 1, WINDOWS)
+    window = np.exp(-0.5 * ((np.arange(width) - at[:, None]) / (width / 14)) ** 2).astype(np.float32)
+    products, energies = [], []
+    for a, b in zip(target, padded, strict=True):
+        products.append(window @ np.take_along_axis(a.T @ b, column, 1))
+        energy = np.sqrt(np.square(a).sum(0)[:, None] * np.square(b).sum(0)[column] + np.float32(1e-9))
+        energies.append(window @ energy)
+    return _Scores(np.stack(products), np.stack(energies))
 
 
-def _shifted(scores: Tensor, offsets: Tensor) -> Tensor:
-    """Scores of each block (B, blocks, windows, S) read at shift + offset."""
+def _shifted(scores: Floats, offsets: Floats) -> Floats:
+    """Scores of each block (blocks, windows, S) read at shift + offset."""
     size = scores.shape[-1]
-    index = (torch.arange(size, device=scores.device) + offsets[..., None]).clamp(0, size - 1)
-    return scores.gather(3, index[:, :, None].expand_as(scores))
+    index = (np.arange(size) + offsets[:, None]).clip(0, size - 1)
+    return np.take_along_axis(scores, np.broadcast_to(index[:, None], scores.shape), 2)
 
 
-def _best_path(score: Tensor, cost: float) -> Tensor:
-    """(B, steps, S) -> (B, steps) indices of the path of highest summed score less `cost` per unit of change."""
-    size = score.shape[-1]
-    index = torch.arange(size, device=score.device)
-    penalty = cost * (index[:, None] - index[None]).abs()
-    best, came_from = score[:, 0], []
-    for step in score.unbind(1)[1:]:
-        value, previous = (best[:, None] - penalty).max(2)
-        came_from.append(previous)
-        best = value + step
-    path = [best.argmax(1)]
+def _best_path(score: Floats, cost: float) -> Floats:
+    """(steps, S) -> (steps,) indices of the path of highest summed score less `cost` per unit of change."""
+    index = np.arange(score.shape[1])
+    penalty = cost * np.abs(index[:, None] - index)
+    best, came_from = score[0], []
+    for step in score[1:]:
+        value = best - penalty
+        came_from.append(value.argmax(1))
+        best = value.max(1) + step
+    path = [int(best.argmax())]
     for previous in reversed(came_from):
-        path.append(previous.gather(1, path[-1][:, None])[:, 0])
-    return torch.stack(path[::-1], 1)
+        path.append(int(previous[path[-1]]))
+    return np.array(path[::-1])
 
 
-def _block_offsets(numerator: Tensor, energy: Tensor, path: Tensor, reach: int, cost: float) -> Tensor:
-    """(B, blocks) shift of each block against the common path, mean about 0."""
-    around = torch.arange(-min(DRIFT_REACH, reach), min(DRIFT_REACH, reach) + 1, device=path.device)
-    index = (path[..., None] + around).clamp(0, 2 * reach)[:, None].expand(-1, numerator.shape[1], -1, -1)
-    fit = numerator.gather(3, index).sum(2) / (energy.gather(3, index).sum(2) + 1e-9)
-    offsets = around[_best_path(fit, cost)]
-    return offsets - offsets.float().mean(1, keepdim=True).round().long()
-
-
-def _stretched(values: Tensor, length: int, *, ends: bool) -> Tensor:
-    """(B, k) samples interpolated to (B, length); `ends`: the outer samples lie on the ends, else in cell centres."""
-    return F.interpolate(values[:, None], length, mode="linear", align_corners=ends)[:, 0]
+def _block_offsets(scores: _Scores, path: Floats, reach: int, cost: float) -> Floats:
+    """(blocks,) shift of each block against the common path, mean about 0."""
+    around = np.arange(-min(DRIFT_REACH, reach), min(DRIFT_REACH, reach) + 1)
+    index = (path[:, None] + around).clip(0, 2 * reach)[None]
+    index = np.broadcast_to(index, (len(scores.products), *index.shape[1:]))
+    products, energy = (np.take_along_axis(of, index, 2).sum(1) for of in scores)
+    offsets = around[_best_path(products / (energy + 1e-9), cost)]
+    return offsets - round(float(offsets.mean()))

@@ -17,12 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sasnet_live.errors import InputError
 from sasnet_live.scan import LineAxis, Pass, ScanGeometry, forward_neighbours, move_lines, split
 
+from .arrays import Floats
 from .filters import locally_normalized
 from .find import Correspondence, default_reach_px, find_displacement
 
@@ -66,7 +65,6 @@ class DetectedGeometry:
         return tuple(trait for trait in get_args(Trait) if self.sureness[trait] < SURE)
 
 
-@torch.no_grad()
 def detect_geometry(raw: np.ndarray[Any, Any], known: ScanGeometry | None = None) -> DetectedGeometry:
     """Find line axis, mirroring, first pass and line offset.
 
@@ -94,7 +92,7 @@ def detect_geometry(raw: np.ndarray[Any, Any], known: ScanGeometry | None = None
     # Exchanging the passes turns the displacement round.
     displacement = chosen.displacement_px if first == known.first else -chosen.displacement_px
     offset = _offset_worth_setting(displacement, chosen.width)
-    confidence = float(chosen.found.confidence)
+    confidence = chosen.found.confidence
     return DetectedGeometry(
         geometry=replace(known, first=first, line_offset=offset),
         sureness={
@@ -105,7 +103,7 @@ def detect_geometry(raw: np.ndarray[Any, Any], known: ScanGeometry | None = None
         },
         displacement_px=displacement,
         confidence=confidence,
-        doubt="" if confidence >= 0.5 else chosen.found.doubt,
+        doubt="" if confidence >= 0.5 else chosen.found.evidence.doubt,
     )
 
 
@@ -114,7 +112,7 @@ class _Reading:
     """A frame read in one geometry."""
 
     found: Correspondence
-    backward: Tensor
+    backward: Floats
     width: int
 
     @property
@@ -161,24 +159,24 @@ def _alternation(lines: np.ndarray[Any, Any]) -> float:
 def _read(raw: np.ndarray[Any, Any], geometry: ScanGeometry) -> _Reading:
     forward, backward = _lines(raw, geometry)
     width = backward.shape[-1]
-    earlier, later = forward_neighbours(forward, backward.shape[1], geometry)
+    earlier, later = forward_neighbours(forward, len(backward), geometry)
     # Half of each neighbour: which is nearer where depends on the first pass, which is not known yet.
     target = earlier if geometry.slow_axis == "stepped" else (earlier + later) / 2
     found = find_displacement(target, backward, reach_px=_reach_px(width))
     return _Reading(found, backward, width)
 
 
-def _lines(raw: np.ndarray[Any, Any], geometry: ScanGeometry) -> tuple[Tensor, Tensor]:
+def _lines(raw: np.ndarray[Any, Any], geometry: ScanGeometry) -> tuple[Floats, Floats]:
     forward, backward = split(np.asarray(raw, np.float32), geometry)
     start = max(0, (len(backward) - _MOST_LINES) // 2)
     taken = slice(start, start + _MOST_LINES)
-    return tuple(torch.from_numpy(np.ascontiguousarray(lines[taken]))[None] for lines in (forward, backward))  # type: ignore[return-value]
+    return forward[taken], backward[taken]
 
 
 def _more_alike(readings: dict[bool, _Reading], known: bool) -> tuple[bool, float]:
     """Whether backward lines are mirrored: the reading in which the passes are more alike, and how surely."""
-    correlation = {mirrored: float(reading.found.evidence.correlation) for mirrored, reading in readings.items()}
-    trusted = {mirrored: float(reading.found.confidence) for mirrored, reading in readings.items()}
+    correlation = {mirrored: reading.found.evidence.correlation for mirrored, reading in readings.items()}
+    trusted = {mirrored: reading.found.confidence for mirrored, reading in readings.items()}
     margin = correlation[True] - correlation[False]
     if margin == 0:
         return known, 0.0
@@ -197,19 +195,19 @@ def _first_pass(raw: np.ndarray[Any, Any], geometry: ScanGeometry, reading: _Rea
         return geometry.first, 0.0
     forward, backward = _lines(raw, geometry)
     moved = move_lines(backward, reading.found.displacement_px, "cubic")
-    earlier, later = forward_neighbours(forward, backward.shape[1], geometry)
+    earlier, later = forward_neighbours(forward, len(backward), geometry)
     earlier, later, moved = (locally_normalized(lines) for lines in (earlier, later, moved))
     # With w the weight of the earlier: moved - (earlier + later) / 2 = (w - 1/2) (earlier - later).
     slope = earlier - later
     rest = moved - (earlier + later) / 2
     width = moved.shape[-1]
-    ramp = torch.linspace(-0.5, 0.5, width)
-    per_line = (rest * slope * ramp).sum(-1)[0, 1:-1]
-    energy = (slope.square() * ramp.square()).sum(-1)[0, 1:-1]
+    ramp = np.linspace(-0.5, 0.5, width)
+    per_line = (rest * slope * ramp).sum(1)[1:-1]
+    energy = (slope**2 * ramp**2).sum(1)[1:-1]
     rise = float(per_line.sum() / (energy.sum() + 1e-9))  # +1 as this geometry says, -1 the other way round
     # Blocks of lines are about independent; lines next to each other share a neighbour.
-    blocks = torch.stack([part.sum() for part in per_line.chunk(16)])
-    significance = float(blocks.sum() / (blocks.std() * math.sqrt(len(blocks)) + 1e-9))
+    blocks = np.array([part.sum() for part in np.array_split(per_line, 16)])
+    significance = float(blocks.sum() / (blocks.std(ddof=1) * math.sqrt(len(blocks)) + 1e-9))
     other: Pass = "backward" if geometry.first == "forward" else "forward"
     sureness = _squashed(abs(significance) / 3) * _squashed(abs(rise) / 0.15)
     return (geometry.first if rise > 0 else other), sureness

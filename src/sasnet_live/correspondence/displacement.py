@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.polynomial.legendre import legvander
 from scipy.interpolate import BSpline
-from torch import Tensor
 
-CREEP_TERMS = 2
+from .arrays import Floats
+from .kernels import move
+
+KNOTS = 14  # splines of p: 10 had errors 5 to 11 % larger on simulated scanners, more gained nothing
+CREEP_TERMS = 2  # Legendre polynomials of r: a third, or a second power of y, gained nothing
+UNKNOWNS = KNOTS + CREEP_TERMS
 
 
 @dataclass(frozen=True)
 class DisplacementParts:
-    """``d(x, y) = p(x) + q(y) + y r(x)`` of B frames, px; y from -1 in the first line to 1 in the last.
+    """``d(x, y) = p(x) + q(y) + y r(x)``, px; y from -1 in the first line to 1 in the last.
 
     A scanner that warms up or creeps while a frame is recorded changes its profile from top to bottom: r. On simulated
     scanners that do, r's first Legendre polynomial along the line holds nearly all that p and q leave.
@@ -25,104 +27,102 @@ class DisplacementParts:
     Attributes
     ----------
     coefficients
-        (B, K + M) float64: K B-spline coefficients of p, then M = `CREEP_TERMS` of r.
+        (U,) float64: `KNOTS` B-spline coefficients of p, then `CREEP_TERMS` of r.
     lines_px
-        (B, n) float64, q; mean 0.
+        (n,) float64, q; mean 0.
     information
-        (B, K + M, K + M) float64, px^-2: inverse covariance of the coefficients as this frame alone tells them.
-    told
-        (B, K + M) float64, px^-1: that information times the coefficients that this frame alone, under no prior, tells.
+        (U, U) float64, px^-2: inverse covariance of the coefficients as this frame alone tells them.
+    information_vector
+        (U,) float64, px^-1: that information times the coefficients that this frame alone, under no prior, tells.
     line_variance
-        (B, n) px^2, of each q as the fit weighs lines.
+        (n,) px^2, of each q as the fit weighs lines.
     shared_line_variance
-        (B, n) px^2, of each q as far as both passes show it: what one of them shows alone is noise, and tells nothing.
+        (n,) px^2, of each q as far as both passes show it: what one of them shows alone is noise, and tells nothing.
     """
 
-    coefficients: Tensor
-    lines_px: Tensor
-    information: Tensor
-    told: Tensor
-    line_variance: Tensor
-    shared_line_variance: Tensor
+    coefficients: Floats
+    lines_px: Floats
+    information: Floats
+    information_vector: Floats
+    line_variance: Floats
+    shared_line_variance: Floats
 
     @classmethod
-    def initial(cls, coefficients: Tensor, lines_px: Tensor) -> DisplacementParts:
+    def initial(cls, coefficients: Floats, lines_px: Floats) -> DisplacementParts:
         """A place to begin, about which nothing is known."""
-        unknowns = coefficients.shape[-1]
-        nothing = coefficients.new_zeros(len(coefficients), unknowns, unknowns)
-        unknown = torch.full_like(lines_px, torch.inf)
-        return cls(coefficients, lines_px, nothing, torch.zeros_like(coefficients), unknown, unknown)
+        unknown = np.full(len(lines_px), np.inf)
+        nothing = np.zeros((UNKNOWNS, UNKNOWNS))
+        return cls(coefficients, lines_px, nothing, np.zeros(UNKNOWNS), unknown, unknown)
 
-    @property
-    def profile_information(self) -> Tensor:
-        """(B, K, K) the part of the information that belongs to p."""
-        return self.information[:, :-CREEP_TERMS, :-CREEP_TERMS]
-
-    def profile_px(self, width: int) -> Tensor:
-        """(B, W) p along the line."""
-        splines = self.coefficients[:, :-CREEP_TERMS]
-        profile: Tensor = splines @ spline_basis(width, splines.shape[-1], splines.device).T
+    def profile_px(self, width: int) -> Floats:
+        """(W,) p along the line."""
+        profile: Floats = spline_basis(width) @ self.coefficients[:KNOTS]
         return profile
 
-    def creep_px(self, width: int) -> Tensor:
-        """(B, W) r along the line: what the last line has more of, and the first line less."""
-        terms = self.coefficients[:, -CREEP_TERMS:]
-        creep: Tensor = terms @ creep_basis(width, terms.device).T
+    def creep_px(self, width: int) -> Floats:
+        """(W,) r along the line: what the last line has more of, and the first line less."""
+        creep: Floats = creep_basis(width) @ self.coefficients[KNOTS:]
         return creep
 
-    def displacement_px(self, width: int) -> Tensor:
-        """(B, n, W) float32."""
-        down = down_the_frame(self.lines_px.shape[1], self.lines_px.device)
-        separable = self.profile_px(width)[:, None] + self.lines_px[..., None]
-        displacement: Tensor = separable + down[:, None] * self.creep_px(width)[:, None]
-        return displacement.float()
+    def displacement_px(self, width: int, further_px: float = 0.0) -> Floats:
+        """(n, W) float32, all of it displaced further by so much."""
+        profile = (self.profile_px(width) + further_px).astype(np.float32)
+        displacement: Floats = np.add.outer(self.lines_px.astype(np.float32), profile)
+        down = down_the_frame(len(self.lines_px)).astype(np.float32)
+        displacement += np.outer(down, self.creep_px(width).astype(np.float32))
+        return displacement
 
-    def shifted(self, shift_px: Tensor) -> DisplacementParts:
-        """Displaced further as a whole, by (B,) px."""
-        return self.at(self.coefficients + whole(self.coefficients) * shift_px.double()[:, None])
+    def moved(self, images: Floats, every: int = 1) -> Floats:
+        """Lines (n, W) float32 moved by it; of so many lines each time the first, if fewer are enough."""
+        some = images[::every]
+        profile, creep, lines = (
+            part.astype(np.float32)
+            for part in (self.profile_px(images.shape[1]), self.creep_px(images.shape[1]), self.lines_px[::every])
+        )
+        out = np.empty(some.shape, np.float32)
+        move(some, profile, creep, lines, down_the_frame(len(images))[::every], out)
+        return out
 
-    def at(self, coefficients: Tensor) -> DisplacementParts:
-        """Somewhere else, as surely as here: at (B, K + M) px."""
-        moved_by = self.information @ (coefficients - self.coefficients)[..., None]
-        return replace(self, coefficients=coefficients, told=self.told + moved_by[..., 0])
+    def shifted(self, shift_px: float) -> DisplacementParts:
+        """Displaced further as a whole."""
+        return self.at(self.coefficients + WHOLE * shift_px)
+
+    def at(self, coefficients: Floats) -> DisplacementParts:
+        """Somewhere else, as surely as here: at (U,) px."""
+        moved_by = self.information @ (coefficients - self.coefficients)
+        return replace(self, coefficients=coefficients, information_vector=self.information_vector + moved_by)
 
 
-def whole(coefficients: Tensor) -> Tensor:
-    """(K + M,) the coefficients of a displacement by 1 px everywhere: B-splines sum to 1 at each px."""
-    shift = torch.ones_like(coefficients[0])
-    shift[-CREEP_TERMS:] = 0
-    return shift
+WHOLE = np.concatenate([np.ones(KNOTS), np.zeros(CREEP_TERMS)])
+"""(U,) the coefficients of a displacement by 1 px everywhere: B-splines sum to 1 at each px."""
 
 
-def down_the_frame(lines: int, device: torch.device) -> Tensor:
+@lru_cache(maxsize=16)
+def down_the_frame(lines: int) -> Floats:
     """(n,) float64, y of each line."""
-    return torch.linspace(-1, 1, lines, dtype=torch.float64, device=device)
+    return _constant(np.linspace(-1, 1, lines))
 
 
 @lru_cache(maxsize=16)
-def creep_basis(width: int, device: torch.device) -> Tensor:
+def creep_basis(width: int) -> Floats:
     """(W, M) float64: the first Legendre polynomials along the line but the constant, which lines have already."""
-    with torch.inference_mode(False):
-        columns = legvander(np.linspace(-1, 1, width), CREEP_TERMS)[:, 1:]
-        return torch.from_numpy(columns).to(device)
+    return _constant(legvander(np.linspace(-1, 1, width), CREEP_TERMS)[:, 1:])
 
 
 @lru_cache(maxsize=16)
-def spline_basis(width: int, knots: int, device: torch.device) -> Tensor:
+def spline_basis(width: int) -> Floats:
     """(W, K) float64: K cubic B-splines on evenly spaced knots over a line."""
-    # Kept for later calls, some of which differentiate: it must not be an inference tensor.
-    with torch.inference_mode(False):
-        return torch.from_numpy(_spline_columns(width, knots)).to(device)
+    t = np.concatenate([[0] * 3, np.linspace(0, width - 1, KNOTS - 2), [width - 1] * 3]).astype(float)
+    return _constant(np.stack([BSpline(t, row, 3)(np.arange(width)) for row in np.eye(KNOTS)], 1))
 
 
-def _spline_columns(width: int, knots: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    t = np.concatenate([[0] * 3, np.linspace(0, width - 1, knots - 2), [width - 1] * 3]).astype(float)
-    columns = [BSpline(t, row, 3)(np.arange(width)) for row in np.eye(knots)]
-    return np.stack(columns, 1)
+def fit_profile(profile_px: Floats) -> Floats:
+    """(W,) profile -> (U,) coefficients, least squares; no creep."""
+    splines = np.linalg.lstsq(spline_basis(len(profile_px)), profile_px, rcond=None)[0]
+    return np.concatenate([splines, np.zeros(CREEP_TERMS)])
 
 
-def fit_profile(profile_px: Tensor, knots: int) -> Tensor:
-    """(B, W) profile -> (B, K + M) coefficients, least squares; no creep."""
-    basis = spline_basis(profile_px.shape[-1], knots, profile_px.device)
-    splines: Tensor = torch.linalg.lstsq(basis, profile_px.double().T).solution.T
-    return torch.nn.functional.pad(splines, (0, CREEP_TERMS))
+def _constant(values: Floats) -> Floats:
+    """Shared by all callers, so that none may write to it."""
+    values.flags.writeable = False
+    return values

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
 
-from sasnet_live.correspondence.filters import blur
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 SMOOTHING_PX = 12.0
 GAIN_RANGE = (0.2, 5.0)
@@ -30,8 +31,16 @@ def match_gain(target: Tensor, moved: Tensor) -> Tensor:
     centred = moved - moved_mean[:, None]
     covariance = (centred * (target - target_mean[:, None])).mean(1)
     variance = centred.square().mean(1)
-    # All four profiles in one go: each blur is 75 small operations, whatever it is given.
-    profiles = blur(torch.stack([target_mean, moved_mean, covariance, variance], 1), SMOOTHING_PX)
+    profiles = _smoothed(torch.stack([target_mean, moved_mean, covariance, variance], 1))
     target_mean, moved_mean, covariance, variance = profiles[:, :, None].unbind(1)  # (B, 1, W) each
     gain = (covariance / (variance + 1e-20)).clamp(*GAIN_RANGE)
     return torch.addcmul(target_mean, moved - moved_mean, gain)
+
+
+def _smoothed(profiles: Tensor) -> Tensor:
+    """Gaussian average of (B, k, W) along the line; the ends go on."""
+    radius = math.ceil(3 * SMOOTHING_PX)
+    place = torch.arange(-radius, radius + 1, dtype=profiles.dtype, device=profiles.device)
+    kernel = torch.exp(-0.5 * (place / SMOOTHING_PX) ** 2)
+    rows = F.pad(profiles, (radius, radius), mode="replicate").flatten(0, 1)[:, None]
+    return F.conv1d(rows, (kernel / kernel.sum())[None, None])[:, 0].unflatten(0, profiles.shape[:2])

@@ -84,7 +84,8 @@ def make_sample(
         return None
     with torch.no_grad():
         if correspondence == "explicit":
-            displacement = find_displacement(target, backward, centre_px=geometry.line_offset).displacement_px
+            found = find_displacement(target[0].numpy(), backward[0].numpy(), centre_px=geometry.line_offset)
+            displacement = torch.from_numpy(found.displacement_px)[None]
         else:
             displacement = torch.zeros_like(backward)
         inputs = render_inputs(forward, backward, displacement, geometry, target=target)
