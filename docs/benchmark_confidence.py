@@ -18,7 +18,6 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from sasnet_live.correspondence import ACCEPTED_CONFIDENCE, find_displacement
 from sasnet_live.evaluation.parts import line_errors
@@ -85,19 +84,17 @@ class Found:
     """What was found in one frame, and what is true."""
 
     def __init__(self, frame: SimulatedFrame) -> None:
-        forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
-        with torch.inference_mode():
-            target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
-            found = find_displacement(target, backward)
-        displacement = found.displacement_px[0].numpy()
-        self.confidence = float(found.confidence)
-        error = (displacement - frame.displacement_px)[frame.textured]
+        forward, backward = (lines.astype(np.float32) for lines in split(frame.raw, frame.geometry))
+        target = forward_at_backward_lines(forward, len(backward), frame.geometry)
+        found = find_displacement(target, backward)
+        self.confidence = found.confidence
+        error = (found.displacement_px - frame.displacement_px)[frame.textured]
         self.error_px = float(np.abs(error).mean()) if error.size else np.nan
-        self.deviation_px = float(found.evidence.deviation_px)
+        self.deviation_px = found.evidence.deviation_px
         self.rms_px = float(np.sqrt(np.square(error).mean())) if error.size else np.nan
-        self.line_deviation_px = found.evidence.line_deviation_px[0].double().numpy()
-        self.line_confidence = found.line_confidence[0].double().numpy()
-        self.line_error_px = line_errors(displacement, frame.displacement_px, frame.textured)
+        self.line_deviation_px = found.evidence.line_deviation_px
+        self.line_confidence = found.evidence.line_confidence
+        self.line_error_px = line_errors(found.displacement_px, frame.displacement_px, frame.textured)
 
 
 def collect(options: argparse.Namespace) -> dict[str, list[Found]]:

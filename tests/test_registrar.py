@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from sasnet_live import InputError, Registrar, ScanGeometry, split
 from sasnet_live.correspondence import Correspondence
-from sasnet_live.correspondence.filters import blur
+from sasnet_live.correspondence.filters import blurred
 from sasnet_live.correspondence.tracker import Tracker
 from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.metrics import ncc, ssim
@@ -96,10 +95,9 @@ def test_metrics_are_those_of_the_forward_pass_before_and_after() -> None:
 
 def test_lines_without_structure_are_doubtful_under_a_scanner_that_jitters() -> None:
     rng = np.random.default_rng(0)
-    texture = blur(torch.from_numpy(rng.standard_normal((1, 128, 256), np.float32)), 2.0, 6.0)[0].numpy()
+    texture = blurred(rng.standard_normal((128, 256), np.float32), 6.0, 2.0)
     forward, backward = texture[0::2], texture[1::2].copy()
-    jitter = torch.from_numpy(rng.normal(0, 1.2, (64, 1)).astype(np.float32))
-    backward = move_lines(torch.from_numpy(backward), jitter, "lanczos").numpy()
+    backward = move_lines(backward, rng.normal(0, 1.2, (64, 1)), "lanczos")
     forward[56:] = backward[56:] = 0
     geometry = ScanGeometry()
     raw = 10 * merge(forward, backward, geometry) + rng.normal(0, 0.1, (128, 256))
@@ -297,9 +295,9 @@ def wrong_by(px: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every displacement is found this far off, and believed."""
     find = Tracker.find
 
-    def off(self: Tracker, target: torch.Tensor, backward: torch.Tensor) -> Correspondence:
+    def off(self: Tracker, target: np.ndarray, backward: np.ndarray) -> Correspondence:
         found = find(self, target, backward)
-        return replace(found, displacement_px=found.displacement_px + px)
+        return replace(found, tail_px=found.tail_px + px)
 
     monkeypatch.setattr(Tracker, "find", off)
 

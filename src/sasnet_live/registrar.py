@@ -167,7 +167,10 @@ class Registrar:
             inputs = self._inputs(passes, displacement)
             confidence = registration.metrics.confidence
             result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
-        return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
+        if not result.accepted:
+            return result
+        result = _with_line_confidence(result, registration.line_confidence)
+        return replace(result, evidence_frames=registration.evidence_frames)
 
     def reset(self) -> None:
         """Forget the temporal state, as before the first frame."""
@@ -243,7 +246,7 @@ class Registrar:
         of_lines = found.evidence.line_confidence.astype(np.float32)
         if backward.shape[0] > forward.shape[0]:
             of_lines[-1] = 0
-        return _with_line_confidence(result, of_lines)
+        return replace(_with_line_confidence(result, of_lines), evidence_frames=found.frames)
 
     def _finished(
         self,

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from sasnet_live.correspondence import Tracker, lines_mean
+from passes import passes_of, texture, white
+from sasnet_live.correspondence import Tracker, expectation
 from sasnet_live.evaluation.parts import error_parts
-from sasnet_live.scan import forward_at_backward_lines, split
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import RecordingSettings, record
 from sasnet_live.simulation.scanner import SimulatedFrame
@@ -24,10 +23,9 @@ def errors(
     settings = RecordingSettings(jump_at=jump_at, jump_px=6.0)
     tracker, found = Tracker(temporal=temporal), []
     for frame in record(seed, scanner, rng, frames, height=192, width=192, recording=settings):
-        forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
-        result = tracker.find(forward_at_backward_lines(forward, backward.shape[1], frame.geometry), backward)
+        result = tracker.find(*passes_of(frame.raw, frame.geometry))
         tracker.accept(result)
-        found.append(float(np.abs(result.displacement_px[0].numpy() - frame.displacement_px)[frame.textured].mean()))
+        found.append(float(np.abs(result.displacement_px - frame.displacement_px)[frame.textured].mean()))
     return found
 
 
@@ -43,20 +41,21 @@ def test_a_jump_of_the_scanner_is_recovered_within_three_frames() -> None:
 
 def test_reset_forgets() -> None:
     tracker = Tracker()
-    images = torch.rand(2, 1, 64, 128)
-    tracker.accept(tracker.find(*images))
+    passes = white(64, 128, 1), white(64, 128, 2)
+    tracker.accept(tracker.find(*passes))
     assert tracker.running.frames == 1
     tracker.reset()
     assert tracker.running.frames == 0
-    assert tracker.running.prior is None
+    assert tracker.running.expected is None
 
 
 def test_without_temporal_state_frames_do_not_depend_on_each_other() -> None:
     tracker = Tracker(temporal=False)
-    images = torch.rand(2, 1, 64, 128)
-    first = tracker.find(*images)
+    passes = white(64, 128, 1), white(64, 128, 2)
+    first = tracker.find(*passes)
     tracker.accept(first)
-    torch.testing.assert_close(tracker.find(*images).displacement_px, first.displacement_px)
+    assert tracker.running.frames == 0
+    np.testing.assert_allclose(tracker.find(*passes).displacement_px, first.displacement_px, atol=1e-5)
 
 
 def test_a_coherence_filter_is_used_for_eight_frames_and_forgotten_by_reset() -> None:
@@ -64,24 +63,24 @@ def test_a_coherence_filter_is_used_for_eight_frames_and_forgotten_by_reset() ->
     scanner = random_scanner(rng, "medium", 128)
     tracker, filters = Tracker(), []
     for frame in record(3, scanner, rng, 10, height=128, width=128, recording=RecordingSettings()):
-        forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
-        target = forward_at_backward_lines(forward, backward.shape[1], frame.geometry)
-        found = tracker.find(target, backward)
+        passes = passes_of(frame.raw, frame.geometry)
+        found = tracker.find(*passes)
         tracker.accept(found)
         filters.append(found.transfer)
     assert [later is filters[0] for later in filters] == 8 * [True] + 2 * [False]
     assert filters[9] is filters[8]
     tracker.reset()
-    assert tracker.find(target, backward).transfer is not filters[9]
+    assert tracker.find(*passes).transfer is not filters[9]
 
 
-def test_a_frame_that_is_not_taken_leaves_no_filter() -> None:
-    images = torch.rand(3, 1, 64, 128, generator=torch.Generator().manual_seed(0))
+def test_a_frame_that_is_not_taken_leaves_nothing() -> None:
+    content = texture(64, 128)
     tracker = Tracker()
-    taken = tracker.find(images[0], images[0])
+    taken = tracker.find(content, content)
     tracker.accept(taken)
-    tracker.find(images[1], images[2])
-    again = tracker.find(images[0], images[0])
+    tracker.find(white(64, 128, 1), white(64, 128, 2))
+    assert tracker.running.frames == 1
+    again = tracker.find(content, content)
     assert again.transfer is taken.transfer
 
 
@@ -92,7 +91,7 @@ def test_creep_that_frames_have_in_common_helps_lines_on_average_and_its_lack_do
     # Over six recordings: in single ones wander, which starts anew in each frame, can make it 7 % worse.
     recordings = [creeping_frames(seed, creep_px) for seed in range(11, 17)]
     with_mean = [line_error(frames) for frames in recordings]
-    monkeypatch.setattr(lines_mean, "FEWEST_FRAMES", 1_000)
+    monkeypatch.setattr(expectation, "FEWEST_FRAMES", 1_000)
     without = [line_error(frames) for frames in recordings]
     assert np.mean(with_mean) < at_most * np.mean(without)
 
@@ -107,8 +106,7 @@ def line_error(frames: list[SimulatedFrame]) -> float:
     """Mean error of single lines while frames are tracked, px, from the sixth frame on."""
     tracker, errors = Tracker(), []
     for frame in frames:
-        forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(frame.raw, frame.geometry))
-        found = tracker.find(forward_at_backward_lines(forward, backward.shape[1], frame.geometry), backward)
+        found = tracker.find(*passes_of(frame.raw, frame.geometry))
         tracker.accept(found)
-        errors.append(error_parts(found.displacement_px[0].numpy(), frame.displacement_px, frame.textured).lines)
+        errors.append(error_parts(found.displacement_px, frame.displacement_px, frame.textured).lines)
     return float(np.mean(errors[5:]))
