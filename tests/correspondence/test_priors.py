@@ -70,9 +70,7 @@ def test_slow_noise_that_neighbours_share_is_not_taken_for_a_walk() -> None:
     assert told.variance_px2 < blind.variance_px2
 
 
-@pytest.mark.parametrize(
-    ("wave_px", "noise_px", "at_most_px"), [(0.0, 0.5, 0.25), (2.0, 0.1, 0.12), (2.0, 0.02, 0.03)]
-)
+@pytest.mark.parametrize(("wave_px", "noise_px", "at_most_px"), [(0.0, 0.5, 0.25), (2.0, 0.1, 0.12), (2.0, 0.02, 0.03)])
 def test_the_prior_on_bending_is_learned(wave_px: float, noise_px: float, at_most_px: float) -> None:
     """A straight profile seen in noise comes out straight; a bent one seen clearly comes out bent."""
     truth = 5 + wave_px * np.sin(np.linspace(0, 9, KNOTS))
@@ -138,5 +136,5 @@ def test_the_weakest_priors_leave_profile_and_creep_free() -> None:
     assert not weakest[:KNOTS, KNOTS:].any()
     np.testing.assert_allclose(weakest[KNOTS:, KNOTS:], np.eye(CREEP_TERMS) / CREEPS_PX[-1] ** 2)
     slope = np.arange(KNOTS)[2:-2]  # px along the middle of the line, where knots are evenly spaced
-    middle = weakest[2:KNOTS - 2, 2:KNOTS - 2]
+    middle = weakest[2 : KNOTS - 2, 2 : KNOTS - 2]
     assert slope @ middle @ slope < 2 * (np.ptp(slope) / RISES_PX[-1] ** 2 + slope @ slope / BENDS_PX[-1] ** 2)

@@ -79,9 +79,7 @@ def precision(lines: int, prior: LinePrior, slow_noise: float) -> np.ndarray:
     return cosines[1:].T @ np.diag(1 / powers) @ cosines[1:]
 
 
-PRIORS = [
-    LinePrior(jitter_px, walk_px, 1.0) for jitter_px in (0.003, 0.1, 1.6) for walk_px in (0.0005, 0.04, 0.25)
-]
+PRIORS = [LinePrior(jitter_px, walk_px, 1.0) for jitter_px in (0.003, 0.1, 1.6) for walk_px in (0.0005, 0.04, 0.25)]
 
 
 @pytest.mark.parametrize("slow_noise", [0.1, 1.0, 6.0])
@@ -120,7 +118,9 @@ def test_all_unknowns_at_once_or_the_lines_first_is_the_same(prior: LinePrior) -
     lines, ridge = 12, 0.5 * np.eye(UNKNOWNS)
     equations, matrix, right = some_equations(lines, 40)
     free = null_space(np.ones((1, lines)))
-    whole = np.block([[ridge, np.zeros((UNKNOWNS, lines))], [np.zeros((lines, UNKNOWNS)), precision(lines, prior, 1.0)]])
+    whole = np.block(
+        [[ridge, np.zeros((UNKNOWNS, lines))], [np.zeros((lines, UNKNOWNS)), precision(lines, prior, 1.0)]]
+    )
     whole = whole + matrix
     # The floor of each line's information.
     whole[UNKNOWNS:, UNKNOWNS:] += np.diag(equations.of_lines - matrix.diagonal()[UNKNOWNS:])
@@ -234,7 +234,9 @@ def test_lines_scatter_about_those_of_earlier_frames() -> None:
     target[-20:], backward[-20:] = 0, 0
     prior = replace(Prior.none(LINES), lines_px=usual)
     blind, told = (refine(target, backward, still(), steps=5, prior=of) for of in (Prior.none(LINES), prior))
-    errors = [np.abs(found.lines_px - found.lines_px[:-20].mean() - usual + usual[:-20].mean()) for found in (blind, told)]
+    errors = [
+        np.abs(found.lines_px - found.lines_px[:-20].mean() - usual + usual[:-20].mean()) for found in (blind, told)
+    ]
     assert errors[1][-20:].max() < 0.05
     assert errors[1][-20:].mean() < errors[0][-20:].mean()
 
