@@ -27,7 +27,8 @@ class Frame:
     received_s
         `time.perf_counter()` when the source had the frame.
     metadata
-        What the source says of the frame: exposure_ms, pixel_size_um, runner_time_ms and so on.
+        What the source says of the frame: exposure_ms, pixel_size_um (one number, or (y, x) where a px is not square),
+        runner_time_ms and so on.
     """
 
     data: Pixels

@@ -50,7 +50,9 @@ T4, C2 = Axis("t", 4), Axis("c", 2, ("DAPI", "FITC"))
 
 
 def test_an_acquisition_becomes_a_stack_with_its_axes_calibration_and_figures(tmp_path: Path) -> None:
-    info = stream(T4, C2, pixel_size_um=1.25, interval_s=0.5, source="camera", metadata={"useq": {"axis_order": "tc"}})
+    info = stream(
+        T4, C2, pixel_size_um=(5.0, 1.25), interval_s=0.5, source="camera", metadata={"useq": {"axis_order": "tc"}}
+    )
     frames = [frame(2 * t + c, t=t, c=c) for t in range(4) for c in range(2)]
     sink = OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "lite", "weights_sha256": "abc"})
     report = write(sink, info, frames)
@@ -59,7 +61,7 @@ def test_an_acquisition_becomes_a_stack_with_its_axes_calibration_and_figures(tm
         series = tiff.series[0]
         assert (series.axes, series.shape) == ("TCYX", (4, 2, H, W))
         pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
-        assert pixels["PhysicalSizeX"] == 1.25
+        assert (pixels["PhysicalSizeY"], pixels["PhysicalSizeX"]) == (5.0, 1.25)
         assert [channel["Name"] for channel in pixels["Channel"]] == ["DAPI", "FITC"]
         assert [plane["DeltaT"] for plane in pixels["Plane"]] == pytest.approx([0.1 * n for n in range(8)])
         np.testing.assert_array_equal(series.asarray()[..., 0, 0].ravel(), np.arange(8) + 101)

@@ -179,8 +179,8 @@ def _dimensions(info: StreamInfo, order: PageOrder, image: Pixels) -> list[Dimen
             made.append(Dimension(name="c", type="channel", coords=named, count=len(named), chunk_size=1))
         else:
             made.append(Dimension(name="c", type="channel", count=size, chunk_size=1))
-    for name, size in zip("yx", image.shape, strict=True):
-        made.append(_axis(name, "space", size, size, info.pixel_size_um, "micrometer"))
+    for name, size, px_um in zip("yx", image.shape, info.pixel_size_um or (None, None), strict=True):
+        made.append(_axis(name, "space", size, size, px_um, "micrometer"))
     return made
 
 
