@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sasnet_live.frame import Pixels
+from sasnet_live.stream import pixel_size_of
 
 from .pictures import KINDS, Picture, Scan
 
@@ -68,7 +69,7 @@ class LiveLayers:
         self._wanted: tuple[str, ...] = ()
         self._shown: dict[str, list[_Shown]] = {}
         self._arrangement = "side by side"
-        self._pixel_size: float | None = None
+        self._pixel_size: tuple[float, float] | None = None
         self._newest: Scan | None = None
         self._adding = False
         viewer.layers.events.removed.connect(self._on_removed)
@@ -110,7 +111,7 @@ class LiveLayers:
             for kind in list(self._shown):
                 self._take_away(kind)
         self._newest = scan
-        pixel_size = _pixel_size(scan)
+        pixel_size = pixel_size_of(scan.frame.metadata.get("pixel_size_um"))
         if first or pixel_size != self._pixel_size:
             self._pixel_size = pixel_size
             self._place_all()
@@ -168,16 +169,15 @@ class LiveLayers:
 
     def _place(self, picture: Picture, scan: Scan) -> dict[str, Any]:
         """Scale, units and position of a layer."""
-        size = self._pixel_size or 1.0
         slow = 0 if scan.geometry.line_axis == "rows" else 1
-        scale = [size, size]
+        scale = list(self._pixel_size or (1.0, 1.0))
         height, width = scan.registration.image.shape
         row, column = picture.place if self._arrangement == "side by side" else (0, 0)
-        translate = [row * (1 + GAP) * height * size, column * (1 + GAP) * width * size]
+        translate = [row * (1 + GAP) * height * scale[0], column * (1 + GAP) * width * scale[1]]
         if picture.half:
             # Px of one pass are two lines high; their centres lie between the lines.
+            translate[slow] += scale[slow] / 2
             scale[slow] *= 2
-            translate[slow] += size / 2
         unit = "micrometer" if self._pixel_size else "pixel"
         return {"scale": scale, "translate": translate, "units": (unit, unit)}
 
@@ -253,14 +253,6 @@ def _differs(before: Scan, scan: Scan) -> bool:
     """Whether layers made for one frame cannot show the other."""
     old, new = before.frame.data, scan.frame.data
     return old.shape != new.shape or old.dtype != new.dtype or before.geometry != scan.geometry
-
-
-def _pixel_size(scan: Scan) -> float | None:
-    try:
-        size = float(scan.frame.metadata.get("pixel_size_um") or 0)
-    except (TypeError, ValueError):
-        return None
-    return size if size > 0 else None
 
 
 def _colormap(name: str) -> Any:
