@@ -42,6 +42,28 @@ def model_names() -> tuple[str, ...]:
     return (*shipped_weights(), WITHOUT_NETWORK, "default")
 
 
+def check_shape(shape: tuple[int, ...], geometry: ScanGeometry) -> None:
+    """Refuse frames that are too small to register.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of the raw frames.
+
+    Raises
+    ------
+    InputError
+        If there are too few lines, or too few px left of them once they are cropped.
+    """
+    height, width = geometry.frame_shape(shape)
+    lines, px = (height, width) if geometry.line_axis == "rows" else (width, height)
+    if lines // 2 < FEWEST_LINES or px < SHORTEST_LINE_PX:
+        raise InputError(
+            f"a frame of {lines} lines of {px} px came; expected at least {2 * FEWEST_LINES} lines of "
+            f"{SHORTEST_LINE_PX} px: too little to register"
+        )
+
+
 @dataclass(frozen=True)
 class _Passes:
     """One frame on the device, (1, n, W) float32 each."""
@@ -208,13 +230,7 @@ class Registrar:
             raise InputError(f"{type(raw).__name__} of shape {shape} came; expected one NumPy frame (H, W)")
         if raw.dtype.kind not in "uif" and raw.dtype != bool:
             raise InputError(f"a frame of dtype {raw.dtype} came; expected integers or real numbers")
-        height, width = self.geometry.frame_shape(raw.shape)
-        lines, px = (height, width) if self.geometry.line_axis == "rows" else (width, height)
-        if lines // 2 < FEWEST_LINES or px < SHORTEST_LINE_PX:
-            raise InputError(
-                f"a frame of {lines} lines of {px} px came; expected at least {2 * FEWEST_LINES} lines of "
-                f"{SHORTEST_LINE_PX} px: too little to register"
-            )
+        check_shape(raw.shape, self.geometry)
 
     def _passes(self, forward: Pixels, backward: Pixels) -> _Passes:
         f, b = (torch.from_numpy(lines)[None].to(self.device) for lines in (forward, backward))

@@ -58,6 +58,9 @@ def reprocess(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with interrupted outputs; leave complete ones as they are.")
     ] = False,
+    include_registered: Annotated[
+        bool, typer.Option("--include-registered", help="Take also files that this program has registered.")
+    ] = False,
 ) -> None:
     """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
 
@@ -85,6 +88,7 @@ def reprocess(
         dtype=dtype,
         overwrite=overwrite,
         resume=resume,
+        include_registered=include_registered,
     )
     try:
         with _progress(Console(stderr=True)) as show:
@@ -92,6 +96,8 @@ def reprocess(
     except KeyboardInterrupt:
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")
         raise typer.Exit(INTERRUPTED) from None
+    if report.left_out:
+        complain(report.left_out_in_words)
     for file in report.failed:
         complain(file.error)
     if len(report.failed) < len(report.files):

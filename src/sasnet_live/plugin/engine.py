@@ -19,6 +19,7 @@ from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
+from sasnet_live.watching import refuse_output_in
 
 from .cores import leave_one_core
 from .courtesy import Courtesy
@@ -92,6 +93,7 @@ class LiveEngine:
         self._live: LiveSource | None = None
         self._process: ChannelRegistrar | None = None
         self._geometry = ScanGeometry()
+        self._plan: RecordingPlan | None = None
         self._latest: deque[Result] = deque(maxlen=1)
         self._samples: deque[Sample] = deque(maxlen=KEPT_FOR_CHART)
         self._problems: deque[str] = deque(maxlen=10)
@@ -161,7 +163,7 @@ class LiveEngine:
         """What went wrong with an acquisition that did not end the registration, once; or empty."""
         with suppress(IndexError):
             return self._problems.popleft()
-        return ""
+        return self._live.take_news() if self._live is not None and self.state == "running" else ""
 
     def start(self, settings: LiveSettings, core: CMMCorePlus | None = None) -> None:
         """Begin to register.
@@ -174,7 +176,8 @@ class LiveEngine:
         Raises
         ------
         InputError
-            If it runs already, or what is wanted cannot be had: no core, no folder, no place to record to.
+            If it runs already, or what is wanted cannot be had: no core, no folder, no place to record to; if what is
+            recorded would lie in the folder that is watched.
         """
         if self.state not in ("idle", "failed"):
             raise InputError("registration is running; stop it first")
@@ -186,6 +189,8 @@ class LiveEngine:
         self._latest.clear()
         self._samples.clear()
         live = LiveSource(settings, core)
+        if live.folder is not None and self.recorder.recording and self._plan is not None:
+            refuse_output_in(live.folder, self._plan.registered)
         make_registrar = self._registrar_factory(settings)
         self._process = ChannelRegistrar(make_registrar, settings.align_on or None)
         policy = settings.policy
@@ -260,10 +265,14 @@ class LiveEngine:
         Raises
         ------
         InputError
-            If the files could not be written.
+            If the files could not be written, or would lie in the folder that is watched.
         """
         plan = RecordingPlan.of(settings)
+        watched = None if self._live is None else self._live.folder
+        if watched is not None or (self._live is None and settings.source == "folder" and settings.folder):
+            refuse_output_in(watched or settings.folder, plan.registered)
         self.recorder.begin(plan.sinks(self.describe))
+        self._plan = plan
         return plan
 
     # ------------------------------------------------------------------ private

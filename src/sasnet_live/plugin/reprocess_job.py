@@ -34,6 +34,8 @@ class Outcome:
         Written.
     problems
         One line each.
+    left_out
+        One line of the files that were registered already; empty if there are none.
     cancelled
         Whether the user ended it; `images` then holds what was done by then, the rest as it was.
     """
@@ -42,6 +44,7 @@ class Outcome:
     files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     cancelled: bool = False
+    left_out: str = ""
 
 
 class ReprocessJob:
@@ -190,7 +193,7 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
         progress=follow,
         cancelled=lambda: job.cancelled,
     )
-    outcome = Outcome(cancelled=report.cancelled)
+    outcome = Outcome(cancelled=report.cancelled, left_out=report.left_out_in_words)
     for file in report.files:
         outcome.files.extend(file.outputs)
         if file.error and not report.cancelled:

@@ -219,6 +219,8 @@ class ReprocessWidget(DockWidget):
         self.state.setText(_in_words(outcome))
         for problem in outcome.problems:
             complain(problem)
+        if outcome.left_out:
+            tell(outcome.left_out)
         if outcome.cancelled:
             tell("reprocessing was cancelled; what was done by then is kept.")
 
@@ -321,6 +323,7 @@ def _in_words(outcome: Outcome) -> str:
         else:
             lines.append(f"{name}: passed through")
     lines += [f"wrote {path.name}" for path in outcome.files]
+    lines += [outcome.left_out] if outcome.left_out else []
     if outcome.cancelled:
         lines.append("cancelled")
     return "\n".join(lines) or "nothing to show"

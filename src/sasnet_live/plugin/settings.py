@@ -22,6 +22,9 @@ Level = Literal["easy", "medium", "hard"]
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+LONGEST_SETTLE_S = 3600.0
+"""Longer than any program rests in the middle of a file."""
+
 FOLDER_VARIABLE = "SASNET_LIVE_SETTINGS"
 
 
@@ -33,6 +36,8 @@ class LiveSettings:
     ----------
     source, folder, level
         Where frames come from; the folder that is watched; which simulated scanner.
+    settle_s
+        How long a file in the watched folder must not have changed before it counts as complete.
     line_axis, first, mirrored, line_offset, crop_start, crop_end, slow_axis
         See `ScanGeometry`.
     model, device, precision, output, temporal, search_px
@@ -55,6 +60,7 @@ class LiveSettings:
 
     source: SourceKind = "simulated"
     folder: str = ""
+    settle_s: float = 0.3
     level: Level = "medium"
     line_axis: LineAxis = "rows"
     first: Pass = "forward"
@@ -113,6 +119,8 @@ class LiveSettings:
         for name in ("crop_start", "crop_end", "search_px"):
             if kept.get(name, 0) < 0:
                 del kept[name]
+        if not 0 <= kept.get("settle_s", 0.0) <= LONGEST_SETTLE_S:
+            del kept["settle_s"]
         return cls(**kept)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from sasnet_live.sinks.metrics_table import MetricsTable
 
 from .file import INDEX_COLUMNS, REPLAYED_FRAMES, FileRun, FrameRegistrar, converted
-from .plan import plan
+from .plan import expand, plan
 from .report import FileReport, Progress, ReprocessReport
 from .settings import Output, ReprocessSettings
 
@@ -48,7 +48,8 @@ def reprocess(
     Parameters
     ----------
     inputs
-        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them, our own outputs left out).
+        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them). Files that came out of this
+        program registered are left out, see `ReprocessSettings.include_registered`.
     output
         A TIFF name for a single input; otherwise a folder, which is made if need be: ``NAME_registered.ome.tiff``.
     settings
@@ -73,7 +74,8 @@ def reprocess(
     """
     settings = settings or ReprocessSettings()
     kinds = ("rendered", "warped") if settings.output == "both" else (settings.output,)
-    jobs = plan(inputs, output, kinds, may_exist=settings.overwrite or settings.resume)
+    sources, left_out = expand(inputs, include_registered=settings.include_registered)
+    jobs = plan(sources, output, kinds, may_exist=settings.overwrite or settings.resume)
     registrar = (make_registrar or _default_registrar)(settings)
     reports: list[FileReport] = []
     with ExitStack() as stack:
@@ -90,14 +92,14 @@ def reprocess(
                 for step in run.guarded_steps():
                     if cancelled is not None and cancelled():
                         run.error = "cancelled; go on with --resume"
-                        return ReprocessReport((*reports, run.report()), cancelled=True)
+                        return ReprocessReport((*reports, run.report()), cancelled=True, left_out=tuple(left_out))
                     if progress is not None:
                         progress(replace(step, file=number, files=len(jobs)))
             reports.append(run.report())
             if run.error and table is not None:
                 table.cut(rows)
         written = table.close() if table is not None else None
-    return ReprocessReport(tuple(reports), metrics=written)
+    return ReprocessReport(tuple(reports), metrics=written, left_out=tuple(left_out))
 
 
 def _default_registrar(settings: ReprocessSettings) -> FrameRegistrar:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sasnet_live.errors import InputError
-from sasnet_live.sinks.ome_tiff import partial_path, read_record
+from sasnet_live.sinks.ome_tiff import is_registered, partial_path
 from sasnet_live.sources.tiff import SUFFIXES
 
 _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
@@ -23,15 +23,48 @@ class Job:
     targets: Mapping[str, Path]
 
 
-def plan(
-    inputs: Sequence[str | Path], output: str | Path, kinds: Sequence[str], *, may_exist: bool = False
-) -> list[Job]:
+def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) -> tuple[list[Path], list[Path]]:
+    """The files that names, patterns and folders stand for, each once.
+
+    Parameters
+    ----------
+    inputs
+        As `sasnet_live.reprocess.reprocess` takes them.
+    include_registered
+        Whether files that came out of this program registered count as well.
+
+    Returns
+    -------
+    Those to register, and those that are left out because they are registered.
+
+    Raises
+    ------
+    InputError
+        No such file, or none that is to be registered.
+    """
+    found = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
+    if not found:
+        raise InputError("no input given; expected TIFF files, patterns or folders")
+    left_out = [] if include_registered else [path for path in found if is_registered(path)]
+    sources = [path for path in found if path not in set(left_out)]
+    if not sources:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise InputError(
+            f"{found[0]}{more}: registered by this program already; give raw recordings, or --include-registered to "
+            "register what was registered"
+        )
+    return sources, left_out
+
+
+def plan(sources: Sequence[Path], output: str | Path, kinds: Sequence[str], *, may_exist: bool = False) -> list[Job]:
     """Which file goes where; everything that can be refused before work starts is refused here.
 
     Parameters
     ----------
-    inputs, output
-        As `sasnet_live.reprocess.reprocess` takes them.
+    sources
+        The files to register.
+    output
+        As `sasnet_live.reprocess.reprocess` takes it.
     kinds
         The outputs for each input, part of their names if there are several.
     may_exist
@@ -40,12 +73,9 @@ def plan(
     Raises
     ------
     InputError
-        No such input; an output that is there, is an input too, or belongs to two inputs; a folder that cannot be
+        An output that is there, is an input too, or belongs to two inputs; a folder that cannot be
         written to.
     """
-    sources = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
-    if not sources:
-        raise InputError("no input given; expected TIFF files, patterns or folders")
     output = Path(output)
     is_file = output.suffix.lower() in SUFFIXES and not output.is_dir()
     if output.suffix.lower() in _OTHER_FILES and not output.is_dir():
@@ -82,10 +112,9 @@ def _expand(given: str) -> list[Path]:
     path = Path(given)
     if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in SUFFIXES)
-        raw = [one for one in found if not _is_registered(one)]
-        if not raw:
-            raise InputError(f"{path}: holds no TIFF file{' that is not registered yet' if found else ''}; check it")
-        return raw
+        if not found:
+            raise InputError(f"{path}: holds no TIFF file; check it")
+        return found
     if path.exists():
         return [path]
     if any(sign in given for sign in "*?["):
@@ -94,12 +123,6 @@ def _expand(given: str) -> list[Path]:
             raise InputError(f"{given}: no file matches; check the pattern")
         return matching
     raise InputError(f"{given}: no such file or folder; check the name")
-
-
-def _is_registered(path: Path) -> bool:
-    """Whether a file came out of this program registered; it also writes raw recordings."""
-    record = read_record(path)
-    return "output" in record or record.get("content", "raw") != "raw"
 
 
 def _stem(path: Path) -> str:

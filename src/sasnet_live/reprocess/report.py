@@ -63,11 +63,32 @@ class FileReport:
 
 @dataclass(frozen=True)
 class ReprocessReport:
-    """What came of all files."""
+    """What came of all files.
+
+    Attributes
+    ----------
+    files
+        In order.
+    metrics
+        The table of all files, if one was asked for.
+    cancelled
+        Whether the run was ended before it was done.
+    left_out
+        Inputs that came out of this program registered, and were not registered again.
+    """
 
     files: tuple[FileReport, ...]
     metrics: Path | None = None
     cancelled: bool = False
+    left_out: tuple[Path, ...] = ()
+
+    @property
+    def left_out_in_words(self) -> str:
+        """One line; empty if nothing was left out."""
+        if not self.left_out:
+            return ""
+        more = f" and {len(self.left_out) - 1} more" if len(self.left_out) > 1 else ""
+        return f"{self.left_out[0]}{more}: registered by this program already; left out"
 
     @property
     def failed(self) -> tuple[FileReport, ...]:

@@ -39,6 +39,9 @@ class ReprocessSettings:
         Replace outputs that are there.
     resume
         Go on with interrupted outputs, and leave complete ones with the same settings as they are.
+    include_registered
+        Register also inputs that came out of this program registered: those of a live session whose frames were passed
+        through, say.
     """
 
     geometry: ScanGeometry = field(default_factory=ScanGeometry)
@@ -54,6 +57,7 @@ class ReprocessSettings:
     dtype: str | None = None
     overwrite: bool = False
     resume: bool = False
+    include_registered: bool = False
 
     def __post_init__(self) -> None:
         if self.output not in get_args(Output):
