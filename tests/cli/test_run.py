@@ -327,6 +327,56 @@ def test_watch_refuses_outputs_it_cannot_write(
     assert message in errors
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
+def test_watch_names_what_it_passes_over_and_goes_on(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    (folder / "day1").mkdir(parents=True)
+    (folder / "a.tif").symlink_to("nowhere.tif")
+    os.mkfifo(folder / "b.tif")
+    (folder / "c.tif").write_bytes(b"II*\0")
+    for number in range(3):
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, np.uint16))
+    out = tmp_path / "out.ome.tiff"
+    status, printed, errors = command("watch", folder, "--out", out, "--until-idle", 1)
+    assert status == 1
+    assert tifffile.imread(out)[:, 0, 0].tolist() == [0, 1, 2]
+    lines = errors.splitlines()
+    assert all(line.startswith(f"sasnet-live: {folder}") for line in lines), errors
+    for name, what in (("a.tif", "a link to nothing"), ("b.tif", "a pipe"), ("c.tif", ""), ("day1", "a folder")):
+        [line] = [line for line in lines if f"{folder / name}: " in line]
+        assert what in line
+    assert len(lines) == 4
+    assert "Traceback" not in printed + errors
+
+
+def test_watch_takes_a_growing_file_once_a_frame_and_its_own_outputs_not_at_all(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    frames = np.random.default_rng(0).integers(0, 99, (5, 16, 12)).astype(np.uint16)
+    tifffile.imwrite(folder / "grows.tif", frames[0])
+
+    def grow() -> None:
+        for frame in frames[1:]:
+            time.sleep(0.5)
+            tifffile.imwrite(folder / "grows.tif", frame, append=True)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    status, _, errors = command("watch", folder, "--out", tmp_path / "out.ome.tiff", "--until-idle", 2, "--settle", 0.1)
+    writer.join()
+    assert (status, errors) == (0, "")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.ome.tiff"), frames)
+    (tmp_path / "out.ome.tiff").rename(folder / "z.tif")
+    status, printed, errors = command("watch", folder, "--until-idle", 1)
+    assert status == 0
+    assert errors == f"sasnet-live: {folder / 'z.tif'}: registered by this program already; left out\n"
+    assert "5 frames, 5 registered" in printed
+
+
 # ---------------------------------------------------------------- views
 
 

@@ -94,6 +94,21 @@ def test_files_are_written_and_shown(qtbot: Any, widget: Any, raw: np.ndarray, t
     assert widget._viewer.layers[0].metadata["sasnet_live"]["means"]["ncc_after"] > 0.5
 
 
+def test_files_that_are_registered_already_are_left_out_with_a_line(
+    qtbot: Any, widget: Any, raw: np.ndarray, tmp_path: Path, said: list[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", raw[:2], photometric="minisblack")
+    widget.what.choose("files")
+    widget.add_files([str(tmp_path / "a.tif")])
+    run(qtbot, widget)
+    widget.add_files([str(tmp_path / "registered" / "a_registered.ome.tiff")])
+    run(qtbot, widget)
+    assert [path.name for path in (tmp_path / "registered").iterdir()] == ["a_registered.ome.tiff"]
+    [line] = [line for line in said if "left out" in line]
+    assert "a_registered.ome.tiff: registered by this program already" in line
+    assert "left out" in widget.state.text()
+
+
 @pytest.mark.parametrize("what", ["nothing selected", "points selected", "no files", "no folder", "unknown model"])
 def test_errors_say_what_to_do(
     qtbot: Any, widget: Any, raw: np.ndarray, store: SettingsStore, said: list[str], what: str
