@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .channels import channel_to_align_on
 from .errors import InputError
 from .sinks.ome_tiff import is_registered
+from .sinks.tiff_pages import storable
 from .sources.folder import SETTLE_S, FolderSource
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def watch_folder(
     geometry: ScanGeometry,
     *,
     align_on: str | None = None,
+    into_tiff: bool = False,
     existing: bool = True,
     settle_s: float | None = None,
 ) -> FolderSource:
@@ -35,6 +37,8 @@ def watch_folder(
     align_on
         Channel that moves the others, see `sasnet_live.channels.ChannelRegistrar`: files with channels, but without
         this one, are left out.
+    into_tiff
+        Whether frames are written to TIFF files in the type they have: files of a type that TIFF has not are left out.
 
     Raises
     ------
@@ -50,6 +54,8 @@ def watch_folder(
         if check_shape is not None:
             check_shape(stream.shape, geometry)
         channel_to_align_on(stream, align_on)
+        if into_tiff:
+            storable(stream.dtype)
 
     return FolderSource(
         folder,

@@ -351,6 +351,21 @@ def test_watch_names_what_it_passes_over_and_goes_on(
     assert "Traceback" not in printed + errors
 
 
+@pytest.mark.parametrize(("options", "taken"), [((), 2), (("--dtype", "float32"), 4)])
+def test_watch_goes_on_after_frames_of_a_type_that_cannot_be_written(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path, options: tuple[str, ...], taken: int
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, dtype in enumerate((np.uint16, np.int64, np.float16, np.uint16)):
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, dtype))
+    status, printed, errors = command("watch", folder, "--out", tmp_path / "o.tif", "--until-idle", 1, *options)
+    assert (status, len(errors.splitlines())) == (int(taken < 4), 4 - taken), errors
+    assert f"{taken} frames, {taken} registered" in printed
+    if taken < 4:
+        assert f"{folder / 'f1.tif'}: int64 cannot be written to OME-TIFF" in errors
+
+
 def test_watch_takes_a_growing_file_once_a_frame_and_its_own_outputs_not_at_all(
     command: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

@@ -179,7 +179,15 @@ def watch(
         crop=crop,
         slow_axis=slow_axis,
     )
-    source = watch_folder(folder, registrar.geometry, align_on=align_on, existing=not new_only, settle_s=settle)
+    as_they_are = [raw] if dtype else [out, raw]
+    source = watch_folder(
+        folder,
+        registrar.geometry,
+        align_on=align_on,
+        into_tiff=any(path is not None and path.suffix.lower() != ".zarr" for path in as_they_are),
+        existing=not new_only,
+        settle_s=settle,
+    )
     job = Job(
         registrar=registrar,
         out=out,

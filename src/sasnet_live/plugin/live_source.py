@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +81,13 @@ class LiveSource:
         return None if self._folder is None else self._folder.folder
 
     def take_news(self) -> str:
-        """What the source has to say since it was last asked, in one line; or empty."""
-        lines = [] if self._folder is None else self._folder.take_news()
+        """What the source has to say since it was last asked, in one line; or empty.
+
+        Files are named without the folder, which is shown in the form: a notification is short.
+        """
+        if self._folder is None:
+            return ""
+        lines = [line.replace(f"{self._folder.folder}{os.sep}", "") for line in self._folder.take_news()]
         more = f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else ""
         return f"{lines[0]}{more}" if lines else ""
 
