@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,21 +238,30 @@ def _whole_pages(path: Path) -> int:
 
 def read_record(path: str | Path) -> dict[str, str]:
     """What was done to a file written by this program, complete or partial; empty for any other file."""
-    try:
-        description = read_description(path)
-    except (InputError, OSError):
+    if not Path(path).is_file():
         return {}
-    if description.startswith("{"):
-        try:
-            return dict(json.loads(description)["record"])
-        except (ValueError, KeyError, TypeError):
-            return {}
-    return ome_xml.read_record(description)
+    # Asked of every file in a folder, whatever it is: one that cannot be read, or parsed, is none of ours.
+    with suppress(Exception):
+        description = read_description(path)
+        if not description.startswith("{"):
+            return ome_xml.read_record(description)
+        record = json.loads(description)["record"]
+        return {str(name): str(value) for name, value in record.items()}
+    return {}
 
 
 def frame_figures(path: str | Path) -> Iterator[dict[str, Any]]:
     """The figures kept with each page of a file written by this program, in the order of its pages."""
-    return (json.loads(text) if text else {} for text in read_figures(path))
+    return (_figures(text) for text in read_figures(path))
+
+
+def _figures(text: str) -> dict[str, Any]:
+    """Figures of one page; none where they are damaged, which is no reason to lose the frames."""
+    with suppress(ValueError, RecursionError):
+        figures = json.loads(text)
+        if isinstance(figures, dict):
+            return figures
+    return {}
 
 
 def _needs_big(layout: StackLayout) -> bool:

@@ -176,6 +176,8 @@ class FolderSource:
                 _log.warning("passed over: %s", error)
             return
         with stack:
+            for remark in stack.remarks:
+                _log.warning("%s", remark)
             self._begin_if_new(path, stack.layout, consumer)
             try:
                 for frame in self._frames(path, stack):
