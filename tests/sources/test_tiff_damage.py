@@ -133,14 +133,11 @@ def links(path: Path) -> tuple[list[int], list[int], str]:
         return at, [o + kind.tagnosize + n * kind.tagsize for o, n in zip(at, counts, strict=True)], kind.offsetformat
 
 
-@pytest.mark.parametrize("back", [0, 2, 4])
-@pytest.mark.parametrize("from_", [0, 1, 4])
+@pytest.mark.parametrize(("from_", "back"), [(0, 0), (1, 0), (4, 0), (4, 2), (4, 4)])
 @pytest.mark.parametrize("allow_missing", [False, True])
 def test_directories_in_a_circle(valid: Path, from_: int, back: int, allow_missing: bool) -> None:
     at, behind, pointer = links(valid)
     from_, back = min(from_, len(at) - 1), min(back, len(at) - 1)
-    if from_ < back:
-        pytest.skip("leads forward")
     content = bytearray(valid.read_bytes())
     struct.pack_into(pointer, content, behind[from_], at[back])
     valid.write_bytes(content)

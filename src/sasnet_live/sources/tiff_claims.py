@@ -48,7 +48,7 @@ def _claimed_by_tifffile(tiff: TiffFile) -> int | None:
     if not str(page.shaped_description).startswith("{"):  # as its first versions wrote it
         return None
     sizes = json.loads(str(page.shaped_description))["shape"]
-    if not all(type(size) is int and size > 0 for size in sizes):
+    if not isinstance(sizes, list) or not sizes or not all(type(size) is int and size > 0 for size in sizes):
         raise InputError(
             f"{tiff.filehandle.path}: damaged TIFF, its description says that its shape is {str(sizes)[:80]}; expected "
             "sizes of 1 or more: copy or export it again"
