@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
+
 from . import options
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def reprocess(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Register what is whole of a truncated file.")
     ] = False,
+    largest_frame: options.LargestFrame = LARGEST_MIB,
     line_axis: options.LineAxis = "rows",
     first: options.First = "forward",
     mirrored: options.Mirrored = False,
@@ -85,6 +88,7 @@ def reprocess(
         align_on=align_on,
         axes=axes,
         allow_missing=allow_missing,
+        largest_mib=largest_frame,
         dtype=dtype,
         overwrite=overwrite,
         resume=resume,
@@ -98,8 +102,9 @@ def reprocess(
         raise typer.Exit(INTERRUPTED) from None
     if report.left_out:
         complain(report.left_out_in_words)
-    for file in report.failed:
-        complain(file.error)
+    for file in report.files:
+        for line in (*file.remarks, *filter(None, [file.error])):
+            complain(line)
     if len(report.failed) < len(report.files):
         _print_table(report, Console())
     if context.find_root().params["debug"] and report.failed and report.failed[0].exception is not None:

@@ -196,6 +196,7 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
     outcome = Outcome(cancelled=report.cancelled, left_out=report.left_out_in_words)
     for file in report.files:
         outcome.files.extend(file.outputs)
+        outcome.problems.extend(file.remarks)
         if file.error and not report.cancelled:
             outcome.problems.append(f"{file.path.name}: {file.error}")
         for path in file.outputs if show else ():

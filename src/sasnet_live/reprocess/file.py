@@ -60,6 +60,7 @@ class FileRun:
         self._open = ExitStack()
         self._tally = Tally()
         self._outputs: list[Path] = []
+        self._remarks: tuple[str, ...] = ()
         self._resumed_at = 0
         self._started_s = time.perf_counter()
         self.error = ""
@@ -75,8 +76,14 @@ class FileRun:
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
         stack = self._open.enter_context(
-            TiffStack(self._job.source, self._settings.axes, allow_missing=self._settings.allow_missing)
+            TiffStack(
+                self._job.source,
+                self._settings.axes,
+                allow_missing=self._settings.allow_missing,
+                largest_mib=self._settings.largest_mib,
+            )
         )
+        self._remarks = stack.remarks
         layout = stack.layout
         channels = layout.size("C") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
@@ -119,6 +126,7 @@ class FileRun:
             resumed_at=self._resumed_at,
             seconds=seconds,
             fps=fresh / seconds if fresh > 0 else math.nan,
+            remarks=self._remarks,
             error=self.error,
             exception=self.exception,
         )

@@ -42,6 +42,8 @@ class FileReport:
         Number of scans that an earlier run had done.
     seconds, fps
         Time of this run, and scans registered in it a second.
+    remarks
+        What a user should know of the input, one line each, see `sasnet_live.sources.tiff.TiffStack`.
     error
         One line; empty if the file is done. `exception` has the details.
     """
@@ -57,6 +59,7 @@ class FileReport:
     resumed_at: int = 0
     seconds: float = 0.0
     fps: float = math.nan
+    remarks: tuple[str, ...] = ()
     error: str = ""
     exception: Exception | None = None
 

@@ -10,6 +10,7 @@ import numpy as np
 from sasnet_live.errors import InputError
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.tiff_pages import storable
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -33,6 +34,8 @@ class ReprocessSettings:
         Axes of the inputs where their files have them wrong, see `sasnet_live.sources.tiff.TiffStack`.
     allow_missing
         Register what is whole of a truncated file, see `sasnet_live.sources.tiff.TiffStack`.
+    largest_mib
+        Memory that one frame of an input may take, MiB, see `sasnet_live.sources.tiff.TiffStack`.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite
@@ -54,6 +57,7 @@ class ReprocessSettings:
     align_on: int | str = 0
     axes: str | None = None
     allow_missing: bool = False
+    largest_mib: float = LARGEST_MIB
     dtype: str | None = None
     overwrite: bool = False
     resume: bool = False

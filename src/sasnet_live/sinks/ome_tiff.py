@@ -259,7 +259,16 @@ def is_registered(path: str | Path) -> bool:
 
 def frame_figures(path: str | Path) -> Iterator[dict[str, Any]]:
     """The figures kept with each page of a file written by this program, in the order of its pages."""
-    return (json.loads(text) if text else {} for text in read_figures(path))
+    return (_figures(text) for text in read_figures(path))
+
+
+def _figures(text: str) -> dict[str, Any]:
+    """Figures of one page; none where they are damaged, which is no reason to lose the frames."""
+    with suppress(ValueError, RecursionError):
+        figures = json.loads(text)
+        if isinstance(figures, dict):
+            return figures
+    return {}
 
 
 def _needs_big(layout: StackLayout) -> bool:

@@ -314,15 +314,16 @@ def walk(fd: int, path: Path) -> Iterator[_Page]:
     kind = _format_of(fd, path)
     size = os.fstat(fd).st_size
     entry_bytes = struct.calcsize(kind.entry) + kind.inline
-    (position,) = struct.unpack(kind.offset, _read(fd, kind.inline, kind.first_link))
+    start = _read(fd, kind.inline, kind.first_link)
+    (position,) = struct.unpack(kind.offset, start) if len(start) == kind.inline else (0,)
     while position:
         head = _read(fd, struct.calcsize(kind.count), position)
         if len(head) < struct.calcsize(kind.count):
             return
         (count,) = struct.unpack(kind.count, head)
         first = position + len(head)
-        block = _read(fd, count * entry_bytes + kind.inline, first)
-        if count > 4096 or len(block) < count * entry_bytes + kind.inline:
+        block = _read(fd, count * entry_bytes + kind.inline, first) if count <= 4096 else b""
+        if len(block) < count * entry_bytes + kind.inline:
             return
         entries = {}
         for i in range(count):
@@ -363,6 +364,11 @@ def _format_of(fd: int, path: Path) -> _Format:
 
 
 def _read(fd: int, count: int, position: int) -> bytes:
+    """At most so many bytes; fewer where the file ends, whatever a damaged file claims."""
+    left = os.fstat(fd).st_size - position
+    if left <= 0:
+        return b""
+    count = min(count, left)
     if hasattr(os, "pread"):
         return os.pread(fd, count, position)
     os.lseek(fd, position, os.SEEK_SET)

@@ -230,6 +230,8 @@ class FolderSource:
             self._note_failure(entry, error)
             return
         with stack:
+            for remark in stack.remarks:
+                self._report.tell_once(remark, remark)
             try:
                 self._check(stream_of(path, stack.layout))
             except InputError as error:
