@@ -110,6 +110,7 @@ class LiveDisplay:
         """
         now = time.monotonic()
         self._pace.tick(now, interval_s)
+        self.layers.settle()
         self._history.add(self._engine.take_samples())
         self._canvas_is_seen = canvas_is_seen
         live = self.others.live
@@ -121,6 +122,7 @@ class LiveDisplay:
         """Another preview has new pixels: what is due is drawn now, so that the canvas is painted once for both."""
         if self.scan is not None:
             try:
+                self.layers.make_room(self.others.newest)
                 self._draw(time.monotonic())
             except Exception as error:
                 self._failed(error)
@@ -129,8 +131,9 @@ class LiveDisplay:
         if not self._pace.may_draw(now):
             return
         wait = BESIDE_OTHERS if self.others.live else 1
-        result = self._engine.take_latest()
-        if result is not None:
+        is_shown = False
+        while (result := self._engine.take_latest()) is not None:
+            is_shown = True
             self._show(result)
         scan = self.scan
         is_new = scan is not None and scan is not self._figured
@@ -142,7 +145,7 @@ class LiveDisplay:
         if chart_is_due:
             self._charted, self._chart_s = self._history.added, now
             self._chart.refresh()
-        if result is not None or figures_are_due or chart_is_due:
+        if is_shown or figures_are_due or chart_is_due:
             self._pace.drawn(time.monotonic() - now)
 
     def follow_theme(self, palette: Palette) -> None:

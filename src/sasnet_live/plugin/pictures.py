@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,10 +22,30 @@ class Scan:
         Of one frame; neither is modified.
     geometry
         Of the frame.
+    channel_name
+        Of its channel; empty where there is only one.
     """
 
-    def __init__(self, frame: Frame, registration: Registration, geometry: ScanGeometry) -> None:
+    def __init__(
+        self, frame: Frame, registration: Registration, geometry: ScanGeometry, channel_name: str = ""
+    ) -> None:
         self.frame, self.registration, self.geometry = frame, registration, geometry
+        self.channel_name = channel_name
+
+    @property
+    def channel(self) -> int:
+        """Number of its channel, 0 where there is only one."""
+        return int(self.frame.index.get("c", 0))
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """As the source says; None where it does not know."""
+        return self._number("pixel_size_um")
+
+    @property
+    def exposure_ms(self) -> float | None:
+        """As the source says; None where it does not know."""
+        return self._number("exposure_ms")
 
     @cached_property
     def passes(self) -> tuple[Pixels, Pixels]:
@@ -38,6 +59,13 @@ class Scan:
         """(n_b, W) float32: the backward lines that are in the registered image."""
         registration = self.registration
         return registration.warped if registration.rendered is None else registration.rendered
+
+    def _number(self, name: str) -> float | None:
+        try:
+            number = float(self.frame.metadata.get(name) or 0)
+        except (TypeError, ValueError):
+            return None
+        return number if 0 < number < math.inf else None
 
 
 @dataclass(frozen=True)
@@ -58,6 +86,8 @@ class Picture:
         Names that napari knows, or "sasnet-diverging".
     symmetric, from_zero
         Contrast limits: the same on both sides of zero; beginning at zero.
+    with_bar
+        Whether a colour bar on the canvas says which colour is which value.
     """
 
     title: str
@@ -68,6 +98,7 @@ class Picture:
     blending: str = "translucent_no_depth"
     symmetric: bool = False
     from_zero: bool = False
+    with_bar: bool = False
 
     def draw(self, scan: Scan) -> Pixels:
         """As it lies on the canvas, in the orientation of the frame; may be a view of the scan's arrays."""
@@ -109,6 +140,7 @@ KINDS: dict[str, tuple[Picture, ...]] = {
             half=True,
             colormap="sasnet-diverging",
             symmetric=True,
+            with_bar=True,
         ),
     ),
     "error": (
