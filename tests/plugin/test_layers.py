@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.plugin.by_channel import NewestByChannel, names_of_channels
 from sasnet_live.plugin.layers import LiveLayers
 from sasnet_live.plugin.pictures import KINDS, Scan
 from sasnet_live.plugin.placement import box_of
 from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.stream import Axis, StreamInfo
 
 ALL = tuple(KINDS)
 
@@ -26,7 +29,7 @@ def scan_of(
     level: float = 100,
     accepted: bool = True,
     channel: int | None = None,
-    name: str = "",
+    names: tuple[str, ...] = (),
     geometry: ScanGeometry = ScanGeometry(),
     dtype: Any = np.uint16,
     **metadata: Any,
@@ -37,7 +40,7 @@ def scan_of(
     lines = np.asarray(backward, np.float32)
     registration = Registration(data, None, lines, np.ones_like(lines), RegistrationMetrics(), accepted)
     index = {} if channel is None else {"c": channel}
-    return Scan(Frame(data, index, metadata=metadata), registration, geometry, name)
+    return Scan(Frame(data, index, metadata=metadata), registration, geometry, names)
 
 
 class Session:
@@ -206,6 +209,13 @@ def test_hidden_images_and_other_layers_keep_no_place(session: Session) -> None:
     assert session.ours[0].translate.tolist() == [0, 0]
 
 
+def test_a_hidden_stack_is_no_hindrance(session: Session) -> None:
+    """As napari-micromanager adds one when an acquisition begins."""
+    session.viewer.add_image(np.zeros((3, 2, 64, 96)), visible=False)
+    session.layers.update(scan_of())
+    assert all(session.in_view(layer) for layer in session.ours)
+
+
 def test_the_view_is_the_users_once_layers_have_appeared(session: Session) -> None:
     preview = session.viewer.add_image(np.zeros((64, 96), np.uint16), name="preview")
     session.layers.update(scan_of())
@@ -309,8 +319,8 @@ def test_alone_they_are_in_micrometers_again(session: Session) -> None:
 def test_each_channel_has_its_layers_and_contrast() -> None:
     session = Session()
     for _ in range(2):
-        session.layers.update(scan_of(level=100, channel=0, name="DAPI"))
-        session.layers.update(scan_of(level=4000, channel=1, name="FITC"))
+        session.layers.update(scan_of(level=100, channel=0, names=("DAPI", "FITC")))
+        session.layers.update(scan_of(level=4000, channel=1, names=("DAPI", "FITC")))
     assert session.names == [
         "SASNet raw DAPI", "SASNet registered DAPI", "SASNet raw FITC", "SASNet registered FITC"
     ]  # fmt: skip
@@ -327,7 +337,7 @@ def test_live_mode_goes_on_in_the_layers_of_the_first_channel(session: Session) 
     session.layers.update(scan_of())
     raw, registered = session.ours
     registered.name = "mine"
-    session.layers.update(scan_of(channel=0, name="DAPI"))
+    session.layers.update(scan_of(channel=0, names=("DAPI", "FITC")))
     assert session.names == ["SASNet raw DAPI", "mine"]
     session.layers.update(scan_of())
     assert session.names == ["SASNet raw", "mine"]
@@ -336,13 +346,36 @@ def test_live_mode_goes_on_in_the_layers_of_the_first_channel(session: Session) 
 
 def test_a_kind_is_deleted_when_no_channel_has_it(session: Session) -> None:
     for channel in (0, 1):
-        session.layers.update(scan_of(channel=channel, name=f"C{channel}"))
+        session.layers.update(scan_of(channel=channel, names=("C0", "C1")))
     for channel, deleted in ((0, []), (1, ["raw"])):
         session.viewer.layers.remove(session.viewer.layers[f"SASNet raw C{channel}"])
         session.layers.settle()
-        session.layers.update(scan_of(channel=channel, name=f"C{channel}"))
+        session.layers.update(scan_of(channel=channel, names=("C0", "C1")))
         assert session.deleted == deleted
     assert session.names == ["SASNet registered C0", "SASNet registered C1"]
+
+
+def test_of_each_channel_the_newest_is_fetched_once() -> None:
+    newest: NewestByChannel[Any] = NewestByChannel()
+    scans = [scan_of(channel=channel) for channel in (1, 0, 0, 2, 1)]
+    for scan in scans:
+        newest.append(SimpleNamespace(scan=scan))
+    assert [newest.pop().scan for _ in range(3)] == scans[2:]
+    with pytest.raises(IndexError):
+        newest.pop()
+
+
+@pytest.mark.parametrize(
+    ("axes", "names"),
+    [
+        ((), ()),
+        ((Axis("t", 9), Axis("c", 1, ("DAPI",))), ()),
+        ((Axis("c", 2, ("DAPI", "FITC")),), ("DAPI", "FITC")),
+        ((Axis("c", 3), Axis("z", 2)), ("channel 0", "channel 1", "channel 2")),
+    ],
+)
+def test_channels_are_named_where_there_are_several(axes: tuple[Axis, ...], names: tuple[str, ...]) -> None:
+    assert names_of_channels(StreamInfo((8, 8), np.dtype(np.uint16), axes)) == names
 
 
 # ------------------------------------------------------------------- contrast
@@ -382,7 +415,7 @@ def test_contrast_waits_for_light(session: Session) -> None:
 def test_the_exposure_of_one_channel_is_not_that_of_another(session: Session) -> None:
     for _ in range(3):
         for channel, exposure_ms in ((0, 10.0), (1, 200.0)):
-            session.layers.update(scan_of(channel=channel, name=f"C{channel}", exposure_ms=exposure_ms))
+            session.layers.update(scan_of(channel=channel, names=("C0", "C1"), exposure_ms=exposure_ms))
         session.ours[0].contrast_limits = (3, 33)
     assert tuple(session.ours[0].contrast_limits) == (3, 33)
 

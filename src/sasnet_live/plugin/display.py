@@ -131,9 +131,8 @@ class LiveDisplay:
         if not self._pace.may_draw(now):
             return
         wait = BESIDE_OTHERS if self.others.live else 1
-        is_shown = False
-        while (result := self._engine.take_latest()) is not None:
-            is_shown = True
+        result = self._engine.take_latest()
+        if result is not None:
             self._show(result)
         scan = self.scan
         is_new = scan is not None and scan is not self._figured
@@ -145,7 +144,7 @@ class LiveDisplay:
         if chart_is_due:
             self._charted, self._chart_s = self._history.added, now
             self._chart.refresh()
-        if is_shown or figures_are_due or chart_is_due:
+        if result is not None or figures_are_due or chart_is_due:
             self._pace.drawn(time.monotonic() - now)
 
     def follow_theme(self, palette: Palette) -> None:

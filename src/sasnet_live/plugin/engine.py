@@ -20,6 +20,7 @@ from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 
+from .by_channel import NewestByChannel, names_of_channels
 from .cores import leave_one_core
 from .courtesy import Courtesy
 from .frame_collector import FrameCollector
@@ -92,7 +93,7 @@ class LiveEngine:
         self._live: LiveSource | None = None
         self._process: ChannelRegistrar | None = None
         self._geometry = ScanGeometry()
-        self._latest: dict[int, Result] = {}  # by channel
+        self._latest: NewestByChannel[Result] = NewestByChannel()
         self._channels: tuple[str, ...] = ()
         self._samples: deque[Sample] = deque(maxlen=KEPT_FOR_CHART)
         self._problems: deque[str] = deque(maxlen=10)
@@ -146,11 +147,9 @@ class LiveEngine:
 
     def take_latest(self) -> Result | None:
         """The newest result of a channel, once; of another one at the next call, None when there is nothing new."""
-        waiting = list(self._latest.items())
-        if not waiting:
-            return None
-        channel, _ = min(waiting, key=lambda item: item[1].scan.frame.sequence_number)
-        return self._latest.pop(channel)
+        with suppress(IndexError):
+            return self._latest.pop()
+        return None
 
     def take_samples(self) -> list[Sample]:
         """The figures of all frames since the last call."""
@@ -291,7 +290,7 @@ class LiveEngine:
 
     def _prepare(self, stream: StreamInfo) -> None:
         """In the pipeline's thread."""
-        self._channels = _names_of_channels(stream)
+        self._channels = names_of_channels(stream)
         if self._process is not None:
             self._process.prepare(stream)
             self._description = self._process.describe()
@@ -306,9 +305,8 @@ class LiveEngine:
         """In the pipeline's thread, after each frame: leave it where the GUI fetches it."""
         now = time.perf_counter()
         latency_ms = 1e3 * (now - frame.received_s)
-        names, channel = self._channels, int(frame.index.get("c", 0))
-        scan = Scan(frame, registration, self._geometry, names[channel] if channel < len(names) else "")
-        self._latest[channel] = Result(scan, draw(scan, self.wanted_pictures))
+        scan = Scan(frame, registration, self._geometry, self._channels)
+        self._latest.append(Result(scan, draw(scan, self.wanted_pictures)))
         self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
         self.collector.offer(frame)
         pipeline = self._pipeline
@@ -340,9 +338,3 @@ class LiveEngine:
             self._closing = None
         if not recording:
             self.recorder.end()
-
-
-def _names_of_channels(stream: StreamInfo) -> tuple[str, ...]:
-    """For people; empty where there is only one."""
-    count = next((axis.size for axis in stream.axes if axis.name == "c"), 1)
-    return (stream.channels or tuple(f"channel {number}" for number in range(count))) if count > 1 else ()

@@ -218,10 +218,9 @@ class LiveLayers:
             self._fit()
 
     def _fit(self) -> None:
-        """All that can be seen into the view."""
-        seen = [layer for layer in self._viewer.layers if layer.visible]
-        if self._shown and seen:
-            self._viewer.reset_view(layers=seen, reset_camera_angle=False)
+        """All layers into the view, as by napari's home button."""
+        if self._shown:
+            self._viewer.reset_view(reset_camera_angle=False)
 
     def _take_away(self, key: Key) -> None:
         with self._by_us():

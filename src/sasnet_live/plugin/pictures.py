@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,20 +22,25 @@ class Scan:
         Of one frame; neither is modified.
     geometry
         Of the frame.
-    channel_name
-        Of its channel; empty where there is only one.
+    channels
+        Names by number; empty where there is only one.
     """
 
     def __init__(
-        self, frame: Frame, registration: Registration, geometry: ScanGeometry, channel_name: str = ""
+        self, frame: Frame, registration: Registration, geometry: ScanGeometry, channels: Sequence[str] = ()
     ) -> None:
         self.frame, self.registration, self.geometry = frame, registration, geometry
-        self.channel_name = channel_name
+        self._channels = channels
 
     @property
     def channel(self) -> int:
         """Number of its channel, 0 where there is only one."""
         return int(self.frame.index.get("c", 0))
+
+    @property
+    def channel_name(self) -> str:
+        """Of its channel; empty where there is only one."""
+        return self._channels[self.channel] if self.channel < len(self._channels) else ""
 
     @property
     def pixel_size_um(self) -> float | None:
