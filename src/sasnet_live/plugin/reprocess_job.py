@@ -32,7 +32,7 @@ class Outcome:
     images
         Registered layers with their metadata, by name.
     verdicts
-        How many frames of each layer or file were registered, by its name.
+        How many frames were registered, by the name of the layer that they came from, or of the file written.
     files
         Written.
     problems
@@ -56,8 +56,9 @@ class Outcome:
         """All of it, for the widget."""
         lines = []
         for name, (_, metadata) in self.images.items():
-            means = metadata["sasnet_live"]["means"]
-            if "ncc_after" in means:
+            about = metadata["sasnet_live"]
+            means = about["means"]
+            if "ncc_after" in means and any(frame.get("accepted", True) for frame in about["frames"]):
                 before, after = means["ncc_before"], means["ncc_after"]
                 lines.append(f"{name}: NCC {before:.2f} \N{RIGHTWARDS ARROW} {after:.2f}")
         lines += self.doubts
@@ -181,9 +182,8 @@ def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> O
     verdict = Verdict.of(figures)
     for done, image in (("registered", registered), ("warped", warped)):
         if image is not None and figures:
-            title = verdict.name(name, done)
-            outcome.images[title] = (image, {"sasnet_live": summary(record, figures)})
-            outcome.verdicts[title] = verdict
+            outcome.images[verdict.name(name, done)] = (image, {"sasnet_live": summary(record, figures)})
+            outcome.verdicts[name] = verdict
     return outcome
 
 

@@ -67,8 +67,10 @@ class ShownLayer:
             **place,
         )
         if picture.with_bar:
-            self.layer.colorbar.visible = True
-            self.layer.name_overlay.visible = True  # which says what the numbers of the bar are
+            # The name says what the numbers of the bar are. The figures are at the top.
+            for overlay in (self.layer.colorbar, self.layer.name_overlay):
+                overlay.position = "bottom_right"
+                overlay.visible = True
 
     def place(self, place: dict[str, Any]) -> None:
         """Give it another place, see `Placement.of`."""
