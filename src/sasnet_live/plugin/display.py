@@ -110,6 +110,7 @@ class LiveDisplay:
         """
         now = time.monotonic()
         self._pace.tick(now, interval_s)
+        self.layers.settle()
         self._history.add(self._engine.take_samples())
         self._canvas_is_seen = canvas_is_seen
         live = self.others.live
@@ -121,6 +122,7 @@ class LiveDisplay:
         """Another preview has new pixels: what is due is drawn now, so that the canvas is painted once for both."""
         if self.scan is not None:
             try:
+                self.layers.make_room(self.others.newest)
                 self._draw(time.monotonic())
             except Exception as error:
                 self._failed(error)

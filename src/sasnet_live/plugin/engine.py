@@ -21,6 +21,7 @@ from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.stream import StreamInfo
 from sasnet_live.watching import refuse_output_in
 
+from .by_channel import NewestByChannel, names_of_channels
 from .cores import leave_one_core
 from .courtesy import Courtesy
 from .frame_collector import FrameCollector
@@ -94,7 +95,8 @@ class LiveEngine:
         self._process: ChannelRegistrar | None = None
         self._geometry = ScanGeometry()
         self._plan: RecordingPlan | None = None
-        self._latest: deque[Result] = deque(maxlen=1)
+        self._latest: NewestByChannel[Result] = NewestByChannel()
+        self._channels: tuple[str, ...] = ()
         self._samples: deque[Sample] = deque(maxlen=KEPT_FOR_CHART)
         self._problems: deque[str] = deque(maxlen=10)
         self._closing: threading.Thread | None = None
@@ -146,7 +148,7 @@ class LiveEngine:
         return self._description
 
     def take_latest(self) -> Result | None:
-        """The newest result, once."""
+        """The newest result of a channel, once; of another one at the next call, None when there is nothing new."""
         with suppress(IndexError):
             return self._latest.pop()
         return None
@@ -297,6 +299,7 @@ class LiveEngine:
 
     def _prepare(self, stream: StreamInfo) -> None:
         """In the pipeline's thread."""
+        self._channels = names_of_channels(stream)
         if self._process is not None:
             self._process.prepare(stream)
             self._description = self._process.describe()
@@ -311,7 +314,7 @@ class LiveEngine:
         """In the pipeline's thread, after each frame: leave it where the GUI fetches it."""
         now = time.perf_counter()
         latency_ms = 1e3 * (now - frame.received_s)
-        scan = Scan(frame, registration, self._geometry)
+        scan = Scan(frame, registration, self._geometry, self._channels)
         self._latest.append(Result(scan, draw(scan, self.wanted_pictures)))
         self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
         self.collector.offer(frame)

@@ -151,6 +151,8 @@ class LiveWidget(DockWidget):
         self._layer_faults.forget()
         self._restart_wanted = False
         camera = self.settings.source == "camera"
+        if not self.settings.layers:  # what is registered is to be seen
+            self.form.edit(layers=self._store.load().layers)
         try:
             if camera:
                 self._find_core()

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .verdict import Verdict
+
 IN_MEMORY_BYTES = 2**30
 """Of a recording that is read at once. A packed file may hold far more than its size tells."""
 
@@ -102,11 +104,12 @@ def _channel_names(layout: Any) -> list[str]:
 
 
 def summary(record: dict[str, str], figures: list[dict[str, Any]]) -> dict[str, Any]:
-    """How it was processed, the mean figures, and those of each frame."""
+    """How it was processed, how many frames were registered, the mean figures, and those of each frame."""
+    verdict = Verdict.of(figures)
     names = ("ncc_before", "ncc_after", "ssim_before", "ssim_after", "displacement_px_mean", "confidence")
     means = {}
     for name in names:
         values = [one[name] for one in figures if isinstance(one.get(name), (int, float)) and math.isfinite(one[name])]
         if values:
             means[name] = sum(values) / len(values)
-    return {"record": record, "means": means, "frames": figures}
+    return {"record": record, "verdict": str(verdict) if verdict.frames else "", "means": means, "frames": figures}

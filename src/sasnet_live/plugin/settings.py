@@ -6,11 +6,13 @@ import json
 import logging
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from sasnet_live.scan import LineAxis, Pass, ScanGeometry, SlowAxis
+
+from .pictures import KINDS
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class LiveSettings:
     record_folder, record_name, record_format, record_raw, record_metrics
         What recordings are called and what is in them.
     layers
-        The layers shown.
+        The layers shown; with none, a session begins with those of the one before.
     arrangement, overlay
         How they are laid out; whether the figures are written on the canvas.
     expanded
@@ -116,6 +118,8 @@ class LiveSettings:
                 fits = fits and (not allowed or value in allowed)
             if fits:
                 kept[field.name] = value
+        if not set(kept.get("layers", ())) & set(KINDS):
+            kept.pop("layers", None)
         for name in ("crop_start", "crop_end", "search_px"):
             if kept.get(name, 0) < 0:
                 del kept[name]
@@ -168,9 +172,11 @@ class SettingsStore:
         return LiveSettings()
 
     def save(self, settings: LiveSettings) -> None:
-        """Keep them; the file appears whole or not at all."""
+        """Keep them; the file appears whole or not at all. Instead of no layers at all, those last kept stay."""
         if self.path is None:
             return
+        if not settings.layers:
+            settings = replace(settings, layers=self.load().layers)
         partial = self.path.with_name(self.path.name + ".partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
