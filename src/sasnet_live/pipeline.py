@@ -168,6 +168,11 @@ class LivePipeline:
         """What happens to frames that find no room."""
         return self._queue.policy
 
+    @property
+    def kept(self) -> int:
+        """How many frames wait that are not dropped for a later one."""
+        return self._queue.counts().kept
+
     def set_policy(self, policy: Policy) -> None:
         """Change what happens to frames from now on; any thread may, at any time.
 
