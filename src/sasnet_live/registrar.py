@@ -1,8 +1,9 @@
 """Raw frame in, registration out: the one place where NumPy meets torch.
 
-A frame goes through: check, split into passes, find the displacement, move the backward lines, render them in the
-appearance of the forward pass, compare before with after, merge. A frame that cannot be registered, or that would
-be worse for it, is passed through and says why.
+A frame goes through: check, split into passes, bring them to unit scale, find the displacement, move the backward
+lines, render them in the appearance of the forward pass, judge moved and rendered lines (see `judgement`), merge. A
+frame that cannot be registered, or that would be worse for it, is passed through and says why. Where moved lines are
+right and rendered ones are not, the moved lines are delivered, and that is said.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from . import __version__
 from .correspondence import ACCEPTED_CONFIDENCE, Correspondence
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
-from .metrics import compare, ncc
+from .intensity import IntensityScale
+from .judgement import judged
+from .metrics import compare
 from .network.backend import Renderer, open_renderer
 from .network.checkpoint import shipped_weights
-from .network.gain import match_gain
-from .network.inputs import RenderInputs, render_inputs
+from .network.inputs import render_inputs
 from .scan import ScanGeometry, forward_at_backward_lines, merge, split
 
 Output = Literal["rendered", "warped", "both"]
@@ -34,7 +37,6 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 WITHOUT_NETWORK = "correspondence"
 SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
 SHORTEST_LINE_PX, FEWEST_LINES = 32, 8  # of the backward pass
-WORSE_NCC = 0.002  # a registration that lowers the NCC by more than this is not used
 
 
 def model_names() -> tuple[str, ...]:
@@ -66,11 +68,17 @@ def check_shape(shape: tuple[int, ...], geometry: ScanGeometry) -> None:
 
 @dataclass(frozen=True)
 class _Passes:
-    """One frame on the device, (1, n, W) float32 each."""
+    """One frame on the device, (1, n, W) float32 each, in units of its own range."""
 
     forward: Tensor
     backward: Tensor
     target: Tensor
+    scale: IntensityScale
+
+    @property
+    def paired(self) -> int:
+        """Backward lines that a forward line was recorded with."""
+        return min(self.forward.shape[1], self.backward.shape[1])
 
 
 class Registrar:
@@ -141,7 +149,8 @@ class Registrar:
         Returns
         -------
         Registration
-            ``accepted=False``, with the reason, where the frame was passed through.
+            ``accepted=False``, with the reason, where the frame was passed through. Accepted with a reason: moved, and
+            not rendered, because the rendering would have been worse.
 
         Raises
         ------
@@ -153,12 +162,11 @@ class Registrar:
         if raw.shape != self._shape:
             self.reset()
             self._shape = raw.shape
-        forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, self.geometry))
-        reason = _unusable(raw, forward, backward)
-        if reason:
-            return self._passed_through(raw, backward, reason, began)
         with torch.inference_mode():
-            return self._registered(raw, forward, backward, began)
+            passes = self._passes(raw)
+            if isinstance(passes, str):
+                return self._passed_through(raw, passes, began)
+            return self._registered(raw, passes, began)
 
     def apply(self, raw: Pixels, registration: Registration) -> Registration:
         """Register another channel of the same scan with the displacement that was found on one channel.
@@ -169,26 +177,35 @@ class Registrar:
             (H, W) of the shape that `registration` came from.
         registration
             Of the channel that the displacement was found on.
+
+        Returns
+        -------
+        Registration
+            As of `register`. A channel in which a pass is constant is moved and not rendered, without figures.
+
+        Raises
+        ------
+        InputError
+            As `register`, or if the channel is of another shape.
         """
         began = time.perf_counter()
         self._check(raw)
-        forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, self.geometry))
-        if backward.shape != registration.displacement_px.shape:
+        wanted = registration.displacement_px.shape
+        shape = split(raw, self.geometry)[1].shape
+        if shape != wanted:
             raise InputError(
-                f"a channel with backward lines of shape {backward.shape} came; expected "
-                f"{registration.displacement_px.shape}, as in the channel that was registered"
+                f"a channel with backward lines of shape {shape} came; expected {wanted}, as in the channel that was "
+                "registered"
             )
         if not registration.accepted:
-            return self._passed_through(raw, backward, f"aligned channel: {registration.reason}", began)
-        reason = _unusable(raw, forward, backward, empty_is_fine=True)
-        if reason:
-            return self._passed_through(raw, backward, reason, began)
+            return self._passed_through(raw, f"aligned channel: {registration.reason}", began)
         with torch.inference_mode():
-            passes = self._passes(forward, backward)
+            passes = self._passes(raw, empty_is_fine=True)
+            if isinstance(passes, str):
+                return self._passed_through(raw, passes, began)
             displacement = torch.from_numpy(registration.displacement_px)[None].to(self.device)
-            inputs = self._inputs(passes, displacement)
             confidence = registration.metrics.confidence
-            result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
+            result = self._finished(raw, passes, displacement, confidence, began, known=True)
         return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
 
     def reset(self) -> None:
@@ -232,105 +249,115 @@ class Registrar:
             raise InputError(f"a frame of dtype {raw.dtype} came; expected integers or real numbers")
         check_shape(raw.shape, self.geometry)
 
-    def _passes(self, forward: Pixels, backward: Pixels) -> _Passes:
-        f, b = (torch.from_numpy(lines)[None].to(self.device) for lines in (forward, backward))
-        return _Passes(f, b, forward_at_backward_lines(f, b.shape[1], self.geometry))
+    def _passes(self, raw: Pixels, *, empty_is_fine: bool = False) -> _Passes | str:
+        """The passes of a frame on the device, in units of its own range; or why it cannot be registered."""
+        lines = split(raw, self.geometry)
+        scale = IntensityScale.of(*lines)
+        if isinstance(scale, str):
+            return scale
+        reason = _unusable(*lines, empty_is_fine=empty_is_fine)
+        if reason:
+            return reason
+        f, b = (torch.from_numpy(scale.to_values(each))[None].to(self.device) for each in lines)
+        return _Passes(f, b, forward_at_backward_lines(f, b.shape[1], self.geometry), scale)
 
-    def _inputs(self, passes: _Passes, displacement: Tensor) -> RenderInputs:
-        return render_inputs(passes.forward, passes.backward, displacement, self.geometry, target=passes.target)
-
-    def _registered(self, raw: Pixels, forward: Pixels, backward: Pixels, began: float) -> Registration:
-        passes = self._passes(forward, backward)
-        found: Correspondence = self._tracker.find(passes.target, passes.backward)
-        confidence = float(found.confidence)
+    def _registered(self, raw: Pixels, passes: _Passes, began: float) -> Registration:
+        try:
+            found: Correspondence = self._tracker.find(passes.target, passes.backward)
+        except LinAlgError:
+            # What equations a frame leads to depends on what it shows: it is that frame that cannot be registered.
+            return self._passed_through(raw, "no displacement can be computed from what it shows", began, passes)
+        confidence = float(found.confidence.nan_to_num(0))
         if confidence < ACCEPTED_CONFIDENCE:
             reason = f"low confidence {confidence:.2f}: {found.doubt}"
-            return self._passed_through(raw, backward, reason, began, passes, confidence)
+            return self._passed_through(raw, reason, began, passes, confidence)
         displacement = found.displacement_px
         # DESIGN: an unpaired last line is kept as it is.
-        if backward.shape[0] > forward.shape[0]:
+        unpaired = passes.backward.shape[1] > passes.paired
+        if unpaired:
             displacement = displacement.clone()
             displacement[:, -1] = 0
-        inputs = self._inputs(passes, displacement)
-        result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
+        result = self._finished(raw, passes, displacement, confidence, began)
         if not result.accepted:
             return result
         self._tracker.accept(found)
         of_lines = found.line_confidence[0].float().cpu().numpy()
-        if backward.shape[0] > forward.shape[0]:
+        if unpaired:
             of_lines[-1] = 0
         return _with_line_confidence(result, of_lines)
 
     def _finished(
         self,
         raw: Pixels,
-        backward: Pixels,
         passes: _Passes,
         displacement: Tensor,
-        inputs: RenderInputs,
         confidence: float,
         began: float,
+        *,
+        known: bool = False,
     ) -> Registration:
-        """Render, compare with the raw pass, merge."""
+        """Move, render, judge both beside the raw pass, merge what may be delivered."""
+        inputs = render_inputs(passes.forward, passes.backward, displacement, self.geometry, target=passes.target)
         rendered = None if self.output == "warped" else self._renderer.render(inputs)
-        after = inputs.moved if rendered is None else rendered
-        paired = slice(0, min(passes.forward.shape[1], passes.backward.shape[1]))
-        target = passes.target[:, paired]
-        similarity = compare(target, [passes.backward[:, paired], after[:, paired]])
-        (ncc_before, ncc_after), (ssim_before, ssim_after) = (rows[:, 0].tolist() for rows in similarity)
-        # Both outputs must be no worse: the rendered lines say nothing against lines moved to where they do not belong.
-        lowest = ncc_after if rendered is None else min(ncc_after, float(ncc(target, inputs.moved[:, paired])))
-        metrics = RegistrationMetrics(
-            ncc_before=ncc_before,
-            ncc_after=ncc_after,
-            ssim_before=ssim_before,
-            ssim_after=ssim_after,
-            displacement_px_mean=float(displacement.mean()),
-            confidence=confidence,
+        verdict = judged(
+            inputs,
+            passes.backward,
+            rendered,
+            lines=passes.paired,
+            pedestal=passes.scale.pedestal,
+            known=known,
         )
-        if lowest < ncc_before - WORSE_NCC and _worse_at_equal_gain(passes, inputs, paired):
-            reason = f"would be worse: NCC {ncc_before:.3f} -> {lowest:.3f}"
-            return self._passed_through(raw, backward, reason, began, passes, confidence)
-        warped_lines = inputs.moved[0].cpu().numpy()
-        rendered_lines = None if rendered is None else rendered[0].float().cpu().numpy()
-        if passes.backward.shape[1] > passes.forward.shape[1]:
-            for lines in (warped_lines, rendered_lines):
-                if lines is not None:
-                    lines[-1] = backward[-1]
-        image = self._merged(raw, warped_lines if rendered_lines is None else rendered_lines)
+        if not verdict.moved:
+            return self._passed_through(raw, verdict.reason, began, passes, confidence)
+        warped = self._lines(raw, passes, inputs.moved)
+        wanted = warped
+        if rendered is not None and verdict.rendered:
+            wanted = self._lines(raw, passes, rendered)
         return Registration(
-            image=image,
-            rendered=rendered_lines,
-            warped=warped_lines,
+            image=self._merged(raw, wanted),
+            rendered=None if rendered is None else wanted.astype(np.float32),
+            warped=warped.astype(np.float32),
             displacement_px=displacement[0].cpu().numpy(),
-            metrics=replace(metrics, elapsed_ms=1e3 * (time.perf_counter() - began)),
+            metrics=RegistrationMetrics(
+                ncc_before=verdict.ncc_before,
+                ncc_after=verdict.ncc_after,
+                ssim_before=verdict.ssim_before,
+                ssim_after=verdict.ssim_after,
+                displacement_px_mean=float(displacement.mean()),
+                confidence=confidence,
+                elapsed_ms=1e3 * (time.perf_counter() - began),
+            ),
             accepted=True,
-            warped_image=self._merged(raw, warped_lines) if self.output == "both" else None,
+            reason=verdict.reason,
+            warped_image=self._merged(raw, warped) if self.output == "both" else None,
         )
 
+    def _lines(self, raw: Pixels, passes: _Passes, values: Tensor) -> Pixels:
+        """(n_b, W) float64 px of registered lines; an unpaired last line is the raw one."""
+        lines = passes.scale.to_px(values[0].float().cpu().numpy())
+        if len(lines) > passes.paired:
+            lines[-1] = split(raw, self.geometry)[1][-1]
+        return lines
+
     def _passed_through(
-        self,
-        raw: Pixels,
-        backward: Pixels,
-        reason: str,
-        began: float,
-        passes: _Passes | None = None,
-        confidence: float = 0.0,
+        self, raw: Pixels, reason: str, began: float, passes: _Passes | None = None, confidence: float = 0.0
     ) -> Registration:
         """The frame as it came, with the figures of the raw pass where there are any."""
-        forward, lines = split(raw, self.geometry)
-        image = merge(forward, lines, self.geometry)
+        forward, backward = split(raw, self.geometry)
+        image = merge(forward, backward, self.geometry)
         before = (float("nan"), float("nan"))
         if passes is not None:
-            paired = slice(0, min(passes.forward.shape[1], passes.backward.shape[1]))
-            similarity = compare(passes.target[:, paired], [passes.backward[:, paired]])
+            compared = passes.target[:, : passes.paired], [passes.backward[:, : passes.paired]]
+            similarity = compare(*compared, passes.scale.pedestal)
             before = (float(similarity.ncc), float(similarity.ssim))
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite in `warped`, and right in `image`
+            lines = np.array(backward, np.float32, order="C")
         elapsed = 1e3 * (time.perf_counter() - began)
         return Registration(
             image=image,
-            rendered=None if self.output == "warped" else backward.copy(),
-            warped=backward,
-            displacement_px=np.zeros(backward.shape, np.float32),
+            rendered=None if self.output == "warped" else lines.copy(),
+            warped=lines,
+            displacement_px=np.zeros(lines.shape, np.float32),
             metrics=RegistrationMetrics(
                 before[0], before[0], before[1], before[1], confidence=confidence, elapsed_ms=elapsed
             ),
@@ -356,30 +383,16 @@ def _with_line_confidence(result: Registration, of_lines: Pixels | None) -> Regi
     return replace(result, line_confidence=of_lines, metrics=replace(result.metrics, doubtful_lines=doubtful))
 
 
-def _worse_at_equal_gain(passes: _Passes, inputs: RenderInputs, paired: slice) -> bool:
-    """Whether moving makes the passes less alike once their gain along the line is matched, before as after.
-
-    Where the passes differ much in brightness along the line, plain NCC tells more of that than of the displacement.
-    """
-    images = (match_gain(passes.target, passes.backward), inputs.matched)
-    before, after = (float(ncc(passes.target[:, paired], image[:, paired])) for image in images)
-    return after < before - WORSE_NCC
-
-
-def _unusable(raw: Pixels, forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
-    """Why a frame cannot be registered; empty if it can."""
-    if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-        return "the frame holds NaN or infinite values"
+def _unusable(forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
+    """Why finite passes of any dtype cannot be registered; empty if they can."""
     for name, lines in (("forward", forward), ("backward", backward)):
-        low, high = float(lines.min()), float(lines.max())
-        if low == high and not empty_is_fine:
-            return f"the {name} pass is constant ({low:g})"
-        if not np.isfinite(high - low):
-            return f"the {name} pass has values beyond what float32 holds"
-        top = np.iinfo(raw.dtype).max if raw.dtype.kind in "ui" else high
-        saturated = float((lines >= min(top, high)).mean())
-        if low < high and saturated > SATURATED_SHARE:
-            return f"{saturated:.0%} of the {name} pass is saturated at {high:g}"
+        low, high = lines.min(), lines.max()
+        if low < high:
+            saturated = float((lines == high).mean())
+            if saturated > SATURATED_SHARE:
+                return f"{saturated:.0%} of the {name} pass is saturated at {float(high):g}"
+        elif not empty_is_fine:
+            return f"the {name} pass is constant ({float(high):g})"
     return ""
 
 

@@ -157,8 +157,8 @@ def _figures(step: Progress) -> str:
     if step.registration is None:
         return ""
     metrics = step.registration.metrics
-    flag = "" if step.registration.accepted else f"  passed through: {step.registration.reason}"
-    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}{flag}"
+    flag = step.registration.reason if step.registration.accepted else f"passed through: {step.registration.reason}"
+    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}  {flag}".rstrip()
 
 
 def _print_table(report: ReprocessReport, console: Console) -> None:
