@@ -231,8 +231,8 @@ class LiveEngine:
         Raises
         ------
         InputError
-            If the files could not be written, or would lie in the folder that is watched, or those of the last recording
-            are still being finished.
+            If the files could not be written, or would lie in the folder that is watched, or those of the last
+            recording are still being finished.
         """
         if self.state == "stopping":
             raise InputError("the last frames are still being written; wait until they are, then press Record again")
@@ -259,8 +259,16 @@ class LiveEngine:
         self.recorder.end(None if self._run is None else self._run.pipeline.in_turn)
         self.choose_policy(self._choice)
 
-        # ----------------------------------------------- in the pipeline's thread
+    # ----------------------------------------------- in the pipeline's thread
 
+    def _on_registered(self, run: LiveRun, frame: Frame, registration: Registration) -> None:
+        """After each frame: leave it where the GUI fetches it."""
+        if run.is_cut_short:
+            return
+        now = time.perf_counter()
+        scan = Scan(frame, registration, run.geometry, run.channels)
+        sample = Sample(now, 1e3 * (now - frame.received_s), registration.accepted, registration.metrics)
+        self._results.add(Result(scan, draw(scan, self.wanted_pictures)), sample)
         self.collector.offer(frame)
         if self.policy == "latest" and self.recorder.idle and not run.pipeline.kept:
             self.courtesy.rest()
