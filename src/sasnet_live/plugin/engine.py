@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Registration
 from sasnet_live.frame_queue import Policy
 from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
 from sasnet_live.sources.protocol import FrameSource
@@ -15,6 +17,7 @@ from sasnet_live.watching import refuse_output_in
 from .courtesy import Courtesy
 from .frame_collector import FrameCollector
 from .live_run import Hooks, LiveRun
+from .pictures import Scan, draw
 from .recorder import Recorder, RecordingPlan
 from .results import Result, Results, Sample
 from .settings import LiveSettings, PolicyChoice

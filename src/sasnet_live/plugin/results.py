@@ -81,7 +81,7 @@ class Results:
         return samples
 
     def take_latest(self, newest: Frame | None, seen: tuple[str, ...]) -> Result | None:
-        """What is to be shown next, once: the newest result of a channel, with the newest raw frame where that is ahead.
+        """What is to be shown next, once: a channel's newest result, with the newest raw frame where that is ahead.
 
         Parameters
         ----------
