@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import write_whole
 
 FILE = "state.safetensors"
 
@@ -27,9 +28,7 @@ def save_state(
     for index, moments in optimizer.state_dict()["state"].items():
         for name, tensor in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(tensor).detach().cpu().contiguous()
-    partial = folder / (FILE + ".partial")
-    partial.write_bytes(save(tensors, {"record": json.dumps(record)}))
-    partial.replace(folder / FILE)
+    write_whole(folder / FILE, save(tensors, {"record": json.dumps(record)}))
 
 
 def has_state(folder: Path) -> bool:
