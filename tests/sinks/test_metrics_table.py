@@ -147,9 +147,13 @@ def test_a_full_disk_leaves_whole_rows_under_the_partial_name(tmp_path: Path, ro
     table = MetricsTable(tmp_path / "m.csv")
     table.write({"frame": 0}, registration(0))
     table._file = FullDisk(table._file, room)  # type: ignore[assignment]
-    with pytest.raises(OSError, match="No space left"):
+
+    def fill() -> None:
         for number in range(1, 9):
             table.write({"frame": number}, registration(number))
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
     with pytest.raises(InputError, match="a row could not be written; the table stays under this name"):
         table.close()
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv.partial"]

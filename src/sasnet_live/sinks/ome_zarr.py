@@ -56,7 +56,7 @@ class OmeZarrSink:
         overwrite: bool = False,
     ) -> None:
         self._written = Written(content, None if dtype is None else np.dtype(dtype), record)
-        self._destination = Destination(path, overwrite)
+        self._destination = Destination(path, overwrite, is_folder=True)
         self._info: StreamInfo | None = None
         self._order: PageOrder | None = None
         self._stream: OMEStream | None = None

@@ -13,7 +13,7 @@ import numpy as np
 
 from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
-from sasnet_live.files import check_folder, partial_path
+from sasnet_live.files import check_folder, partial_path, refuse_folder
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.sinks.metrics_table import figures_of
 from sasnet_live.sinks.protocol import part_path
@@ -31,6 +31,8 @@ class Destination:
         Of the first stream.
     overwrite
         Replace what is there.
+    is_folder
+        Whether it is a folder that is written, rather than a file.
 
     Raises
     ------
@@ -38,9 +40,11 @@ class Destination:
         As `check_writable`, for the first stream.
     """
 
-    def __init__(self, path: str | Path, overwrite: bool) -> None:
+    def __init__(self, path: str | Path, overwrite: bool, *, is_folder: bool = False) -> None:
         self._first, self.overwrite = Path(path), overwrite
         self._part = 0
+        if not is_folder:
+            refuse_folder(self._first)
         check_writable(self._first, overwrite)
 
     @property
