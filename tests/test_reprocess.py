@@ -19,6 +19,7 @@ import tifffile
 
 from fake_registrar import FakeRegistrar, expected
 from sasnet_live.errors import InputError
+from sasnet_live.files import OutputLock
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.reprocess import (
     REPLAYED_FRAMES,
@@ -371,6 +372,48 @@ def test_what_is_refused_before_any_work(tmp_path: Path, case: str) -> None:
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def _alias(kind: str, source: Path, name: Path) -> Path:
+    """Another name of a file."""
+    if kind == "same":
+        source.rename(name)
+        return name
+    if kind == "folder link":
+        source.rename(name)
+        (name.parent / "link").symlink_to(name.parent)
+        return name.parent / "link" / name.name
+    (os.link if kind == "hard" else os.symlink)(source, name)
+    return source
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("kind", ["same", "hard", "soft", "folder link"])
+@pytest.mark.parametrize("written", ["out.ome.tiff", "out.ome.tiff.partial", "m.csv", "m.csv.partial"])
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
+def test_an_input_is_never_written_to(tmp_path: Path, kind: str, written: str, options: dict[str, bool]) -> None:
+    source = _alias(kind, save(tmp_path / "raw.tif", recording(3), metadata={"axes": "TYX"}), tmp_path / written)
+    before = source.read_bytes()
+    with pytest.raises(InputError) as caught:
+        run([source], tmp_path / "out.ome.tiff", ReprocessSettings(**options), metrics=tmp_path / "m.csv")
+    assert "is an input and an output" in str(caught.value)
+    assert "choose another name for the output" in str(caught.value)
+    assert "overwrite" not in str(caught.value)
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("locked", ["out_rendered.tif", "out_warped.tif", "m.csv"])
+def test_a_second_run_on_any_of_the_outputs_touches_none(tmp_path: Path, locked: str) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    source = save(tmp_path / "a.tif", recording(3), metadata={"axes": "TYX"})
+    for name in ("out_rendered.tif", "out_warped.tif", "m.csv"):
+        (tmp_path / name).write_text("of an earlier run")
+        (tmp_path / f"{name}.partial").write_text("of an earlier run")
+    settings = ReprocessSettings(output="both", overwrite=True)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with OutputLock([tmp_path / locked]), pytest.raises(InputError, match="another process is writing"):
+        run([source], tmp_path / "out.tif", settings, metrics=tmp_path / "m.csv")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(

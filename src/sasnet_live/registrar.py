@@ -15,11 +15,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from . import __version__
+from .convert import as_dtype
 from .correspondence import ACCEPTED_CONFIDENCE, Correspondence
+from .correspondence.kept_state import restore, state_of
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
@@ -34,6 +38,7 @@ from .scan import ScanGeometry, forward_at_backward_lines, merge, split
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+_SHAPE = "frame shape"
 WITHOUT_NETWORK = "correspondence"
 SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
 SHORTEST_LINE_PX, FEWEST_LINES = 32, 8  # of the backward pass
@@ -212,6 +217,27 @@ class Registrar:
         """Forget the temporal state, as before the first frame."""
         self._tracker.reset()
 
+    def save_state(self) -> bytes:
+        """The temporal state, which `load_state` takes up again: later frames are then the same to the bit."""
+        shape = torch.tensor(self._shape, dtype=torch.int64)
+        return save({_SHAPE: shape, **state_of(self._tracker)})
+
+    def load_state(self, content: bytes) -> None:
+        """Take up the temporal state that `save_state` gave, also that of another registrar with the same settings.
+
+        Raises
+        ------
+        InputError
+            If it is none, or of another version of this program; the state stays as it was.
+        """
+        try:
+            state = load(content)
+            shape = state.pop(_SHAPE)
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise InputError("not the temporal state of a registrar") from error
+        restore(self._tracker, state, self.device)
+        self._shape = tuple(shape.tolist())
+
     def warm_up(self, shape: tuple[int, int], dtype: Any = np.uint16) -> None:
         """Register a synthetic frame of this shape, so that the first real one does not wait; state is not touched."""
         rng = np.random.default_rng(0)
@@ -369,13 +395,7 @@ class Registrar:
     def _merged(self, raw: Pixels, lines: Pixels) -> Pixels:
         """Forward lines as they came and these backward lines, in the dtype of the raw frame."""
         forward, _ = split(raw, self.geometry)
-        if raw.dtype.kind in "ui":
-            limits = np.iinfo(raw.dtype)
-            # Beyond 2^24 float32 steps over whole numbers, and its nearest to the upper limit may lie above it.
-            lines = np.rint(lines.astype(np.float64)).clip(limits.min, limits.max)
-        elif raw.dtype == bool:
-            lines = lines > 0.5
-        return merge(forward, lines.astype(raw.dtype), self.geometry)
+        return merge(forward, as_dtype(lines, raw.dtype), self.geometry)
 
 
 def _with_line_confidence(result: Registration, of_lines: Pixels | None) -> Registration:

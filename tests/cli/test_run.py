@@ -418,3 +418,52 @@ def test_a_terminal_gets_a_table() -> None:
     for expected in ("19 (t19)", "0.500 -> 0.900", "-2.50", "noise", "20 frames", "3 waiting (2 on disk)", "1 dropped"):
         assert expected in drawn
     assert "(t7)" not in drawn, "only the latest frames"
+
+
+def _first_run(folder: Path, *names: str) -> dict[Path, bytes]:
+    """What an unfinished run has written so far."""
+    for name in names:
+        for path in (folder / name, folder / f"{name}.partial"):
+            path.write_text(f"{path.name} of the first run")
+    return {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("shared", ["a.ome.tiff", "a_metrics.csv", "raw.ome.tiff"])
+def test_a_second_run_on_any_of_the_outputs_is_refused_before_it_touches_one(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path, shared: str
+) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    from sasnet_live.files import OutputLock
+
+    arguments = ["run", "--config", small_scanner(tmp_path), "--live", "--frames", 2, "--overwrite"]
+    outputs = ["--out", tmp_path / "a.ome.tiff", "--raw", tmp_path / "raw.ome.tiff"]
+    _first_run(tmp_path, "a.ome.tiff", "a_metrics.csv", "raw.ome.tiff")
+    with OutputLock([tmp_path / shared]):
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        status, printed, errors = command(*arguments, *outputs)
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (status, printed, errors.count("\n")) == (2, "", 1)
+    assert f"{tmp_path / shared}: another process is writing this file" in errors
+    status, _, errors = command(*arguments, *outputs)
+    assert status == 0, errors
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_names_with_dots_do_not_collide(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    config = small_scanner(tmp_path)
+    for mouse in (1, 2):
+        out = tmp_path / f"mouse.{mouse}.ome.tiff"
+        arguments = ["run", "--config", config, "--live", "--frames", 2, "--out", out, "--output", "both"]
+        status, _, errors = command(*arguments)
+        assert status == 0, errors
+    kinds = ("_metrics.csv", "_rendered.ome.tiff", "_warped.ome.tiff")
+    names = sorted(f"mouse.{mouse}{kind}" for mouse in (1, 2) for kind in kinds)
+    assert sorted(path.name for path in tmp_path.glob("mouse*")) == names
+
+
+def test_two_outputs_of_one_name_are_refused(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    out = tmp_path / "a.ome.tiff"
+    status, _, errors = command("run", "--simulate", "--live", "--frames", 1, "--out", out, "--raw", out)
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "is the name of two outputs" in errors
+    assert list(tmp_path.iterdir()) == []

@@ -205,3 +205,14 @@ def test_what_a_frame_does_not_see_of_a_profile_goes_on_level() -> None:
     pull = (curvature[0] @ values)[None]
     estimate = torch.linalg.solve(curvature + profile_prior(curvature, pull), pull)[0]
     assert float((estimate[:4] - estimate[4]).abs().max()) < 0.15
+
+
+def test_the_same_profile_gives_the_same_coefficients_whatever_is_in_freed_memory() -> None:
+    profile = torch.randn(1, 512, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = set()
+    for turn in range(64):
+        # Arrays of the sizes that a least-squares solver works in, filled with other values each turn, and freed.
+        junk = [torch.full((size,), turn >> bit & 1, dtype=torch.int32) for bit, size in enumerate((10, 12, 14, 16))]
+        del junk
+        found.add(fit_profile(profile, 14).numpy().tobytes())
+    assert len(found) == 1

@@ -110,6 +110,20 @@ def test_what_is_there_is_replaced_only_if_asked(tmp_path: Path) -> None:
     assert read(path).shape == (2, H, W)
 
 
+def test_an_image_that_another_writes_is_not_removed(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    path = tmp_path / "a.ome.zarr"
+    first, second = OmeZarrSink(path), OmeZarrSink(path, overwrite=True)
+    first.open(stream())
+    for n in range(3):
+        first.write(frame(n), registration(frame(n)))
+    with pytest.raises(InputError, match="another process is writing"):
+        second.open(stream())
+    assert first.close().verified == 3
+    assert write(second, stream(), [frame(0)]).verified == 1
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_an_image_whose_writer_is_killed_is_readable_to_the_last_flush(tmp_path: Path) -> None:
     script = helpers._KILLED.format(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import OutputLock
 
 from . import options
 from .live_session import Acquisition, Job, Limited, RegistrarOptions, Session
@@ -99,7 +100,7 @@ def run(
         overwrite=overwrite,
         json=json,
     )
-    with Session(job) as session:
+    with OutputLock(job.outputs), Session(job) as session:
         core = _core(config, demo=demo)
         if exposure_ms is not None:
             core.setExposure(exposure_ms)
@@ -200,7 +201,7 @@ def watch(
         overwrite=overwrite,
         json=json,
     )
-    with Session(job) as session:
+    with OutputLock(job.outputs), Session(job) as session:
         session.start(None)
         limited = Limited(session.pipeline, frames)
         source.start(limited)

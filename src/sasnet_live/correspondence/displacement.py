@@ -123,6 +123,16 @@ def _spline_columns(width: int, knots: int) -> np.ndarray[Any, np.dtype[np.float
 
 def fit_profile(profile_px: Tensor, knots: int) -> Tensor:
     """(B, W) profile -> (B, K + M) coefficients, least squares; no creep."""
-    basis = spline_basis(profile_px.shape[-1], knots, profile_px.device)
-    splines: Tensor = torch.linalg.lstsq(basis, profile_px.double().T).solution.T
+    splines: Tensor = profile_px.double() @ _fitting(profile_px.shape[-1], knots, profile_px.device)
     return torch.nn.functional.pad(splines, (0, CREEP_TERMS))
+
+
+@lru_cache(maxsize=16)
+def _fitting(width: int, knots: int, device: torch.device) -> Tensor:
+    """(W, K) float64: a profile times it are its least-squares coefficients.
+
+    Not `torch.linalg.lstsq`: on a CPU it orders columns by memory that nobody has set, so that its last digits differ
+    from call to call, and with them the px of a frame.
+    """
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.ascontiguousarray(np.linalg.pinv(_spline_columns(width, knots)).T)).to(device)

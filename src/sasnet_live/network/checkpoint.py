@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import write_whole
 
 from .config import SASNetConfig
 from .published import PublishedSASNet
@@ -73,9 +74,7 @@ def save_model(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
         "scores": json.dumps(card.scores),
         "training": json.dumps(card.training),
     }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata))  # not `save_file`, whose files nobody but their owner may read
-    partial.replace(path)
+    write_whole(path, save(tensors, metadata))  # not `save_file`, whose files nobody but their owner may read
 
 
 def read_card(path: Path) -> ModelCard:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from sasnet_live.files import write_whole
 from sasnet_live.scan import LineAxis, Pass, ScanGeometry, SlowAxis
 
 from .pictures import KINDS
@@ -177,15 +177,11 @@ class SettingsStore:
             return
         if not settings.layers:
             settings = replace(settings, layers=self.load().layers)
-        partial = self.path.with_name(self.path.name + ".partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
-            partial.replace(self.path)
+            write_whole(self.path, json.dumps(asdict(settings), indent=1).encode())
         except OSError as error:
             _log.warning("%s cannot be written, settings are not kept: %s", self.path, error)
-            with suppress(OSError):
-                partial.unlink()
 
 
 def data_folder() -> Path | None:

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import write_whole
 from sasnet_live.network.checkpoint import check_header, shapes_in
 
 FILE = "state.safetensors"
@@ -30,9 +31,7 @@ def save_state(
         for name, tensor in moments.items():
             tensors[f"{OPTIMIZER}{index}.{name}"] = torch.as_tensor(tensor)
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    partial = folder / (FILE + ".partial")
-    partial.write_bytes(save(kept, {"record": json.dumps(record)}))
-    partial.replace(folder / FILE)
+    write_whole(folder / FILE, save(kept, {"record": json.dumps(record)}))
 
 
 def has_state(folder: Path) -> bool:
