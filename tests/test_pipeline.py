@@ -221,12 +221,12 @@ def test_a_stream_is_closed_while_the_pipeline_is_idle() -> None:
 def test_a_change_of_frame_size_begins_a_new_stream() -> None:
     sink = Memory()
     with LivePipeline(registered, [sink], policy="all") as pipeline:
-        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), pixel_size_um=1.5))
+        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), pixel_size_um=(2.0, 1.5)))
         pipeline.put(numbered(0))
         pipeline.put(numbered(1, (8, 6)))
         pipeline.put(numbered(2, (8, 6)))
     assert [stream.shape for stream in sink.streams] == [SHAPE, (8, 6)]
-    assert [stream.pixel_size_um for stream in sink.streams] == [1.5, 1.5]
+    assert [stream.pixel_size_um for stream in sink.streams] == [(2.0, 1.5), (2.0, 1.5)]
     assert sink.numbers == [0, 1, 2]
 
 

@@ -237,7 +237,20 @@ def test_an_empty_channel_is_no_reason_to_refuse_it() -> None:
     registrar = Registrar("correspondence")
     found = registrar.register(simulated(7, "easy").raw)
     dark = np.full((SIZE, SIZE), 3, np.uint16)
-    np.testing.assert_array_equal(registrar.apply(dark, found).image, dark)
+    moved = registrar.apply(dark, found)
+    assert (moved.accepted, moved.reason) == (True, "")
+    np.testing.assert_array_equal(moved.image, dark)
+
+
+def test_a_dim_channel_is_moved_in_every_frame() -> None:
+    """Chance raises or lowers the NCC of a channel that shows next to nothing; its displacement is known."""
+    frame, rng = simulated(7, "easy"), np.random.default_rng(0)
+    registrar = Registrar("correspondence")
+    found = registrar.register(frame.raw)
+    signal = frame.raw / frame.raw.mean()
+    for amplitude in (0.0, 0.1) * 6:
+        other = rng.standard_normal((SIZE, SIZE)) + amplitude * signal
+        assert registrar.apply(other, found).accepted
 
 
 def test_temporal_state_is_kept_and_forgotten() -> None:

@@ -19,6 +19,8 @@ import tifffile
 
 from fake_registrar import FakeRegistrar, expected
 from sasnet_live.errors import InputError
+from sasnet_live.files import OutputLock
+from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.reprocess import (
     REPLAYED_FRAMES,
     FrameRegistrar,
@@ -30,6 +32,8 @@ from sasnet_live.reprocess import (
 )
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
+from sasnet_live.sinks.recording import OmeTiffSink
+from sasnet_live.stream import StreamInfo
 
 SHAPE = (8, 12)
 
@@ -287,6 +291,46 @@ def test_inputs_by_pattern_and_folder_leave_out_our_own_outputs(tmp_path: Path) 
     assert [file.path.name for file in again.files] == ["a.tiff", "b.tif"]
 
 
+@pytest.mark.parametrize("how", ["by name", "by pattern", "folder"])
+def test_our_registered_files_are_left_out_and_reported_however_they_are_given(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    raw = save(folder / "raw.tif", recording(2), metadata={"axes": "TYX"})
+    ours = [folder / "innocent.tif", folder / "other.ome.tiff"]
+    for path in ours:
+        only_done(run([raw], path))
+    inputs = {"by name": [raw, *ours], "by pattern": [folder / "*.tif*"], "folder": [folder]}[how]
+    report = only_done(run(inputs, tmp_path / "out"))
+    assert [file.path for file in report.files] == [raw]
+    assert sorted(report.left_out) == ours
+    assert "\n" not in report.left_out_in_words
+    assert f"{report.left_out[0]} and 1 more: registered by this program already" in report.left_out_in_words
+    again = only_done(run(inputs, tmp_path / "all", ReprocessSettings(include_registered=True)))
+    assert (len(again.files), again.left_out, again.left_out_in_words) == (3, (), "")
+
+
+def test_nothing_but_registered_files_is_refused(tmp_path: Path) -> None:
+    raw = save(tmp_path / "raw.tif", recording(2), metadata={"axes": "TYX"})
+    only_done(run([raw], tmp_path / "ours.tif"))
+    with pytest.raises(
+        InputError, match=r"ours.tif: registered by this program already; give raw recordings, or --incl"
+    ):
+        run([tmp_path / "ours.tif"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_raw_recording_of_a_live_session_is_not_left_out(tmp_path: Path) -> None:
+    """Its record says, too, which registrar ran beside it."""
+    live = OmeTiffSink(tmp_path / "live.ome.tiff", "raw", record=lambda: {"model": "lite", "output": "rendered"})
+    live.open(StreamInfo((8, 10), np.dtype(np.uint16)))
+    for image in recording(2)[:, :8, :10]:
+        lines = image[1::2].astype(np.float32)
+        live.write(Frame(image), Registration(image, None, lines, 0 * lines, RegistrationMetrics(), True))
+    live.close()
+    report = only_done(run([tmp_path], tmp_path / "out"))
+    assert [file.path.name for file in report.files] == ["live.ome.tiff"]
+
+
 def _two_of_one_name(tmp_path: Path) -> list[Path]:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
@@ -328,6 +372,48 @@ def test_what_is_refused_before_any_work(tmp_path: Path, case: str) -> None:
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def _alias(kind: str, source: Path, name: Path) -> Path:
+    """Another name of a file."""
+    if kind == "same":
+        source.rename(name)
+        return name
+    if kind == "folder link":
+        source.rename(name)
+        (name.parent / "link").symlink_to(name.parent)
+        return name.parent / "link" / name.name
+    (os.link if kind == "hard" else os.symlink)(source, name)
+    return source
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("kind", ["same", "hard", "soft", "folder link"])
+@pytest.mark.parametrize("written", ["out.ome.tiff", "out.ome.tiff.partial", "m.csv", "m.csv.partial"])
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
+def test_an_input_is_never_written_to(tmp_path: Path, kind: str, written: str, options: dict[str, bool]) -> None:
+    source = _alias(kind, save(tmp_path / "raw.tif", recording(3), metadata={"axes": "TYX"}), tmp_path / written)
+    before = source.read_bytes()
+    with pytest.raises(InputError) as caught:
+        run([source], tmp_path / "out.ome.tiff", ReprocessSettings(**options), metrics=tmp_path / "m.csv")
+    assert "is an input and an output" in str(caught.value)
+    assert "choose another name for the output" in str(caught.value)
+    assert "overwrite" not in str(caught.value)
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("locked", ["out_rendered.tif", "out_warped.tif", "m.csv"])
+def test_a_second_run_on_any_of_the_outputs_touches_none(tmp_path: Path, locked: str) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    source = save(tmp_path / "a.tif", recording(3), metadata={"axes": "TYX"})
+    for name in ("out_rendered.tif", "out_warped.tif", "m.csv"):
+        (tmp_path / name).write_text("of an earlier run")
+        (tmp_path / f"{name}.partial").write_text("of an earlier run")
+    settings = ReprocessSettings(output="both", overwrite=True)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with OutputLock([tmp_path / locked]), pytest.raises(InputError, match="another process is writing"):
+        run([source], tmp_path / "out.tif", settings, metrics=tmp_path / "m.csv")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 import tifffile
 
 from sasnet_live import cli
-from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
+from sasnet_live.errors import InputError
+from sasnet_live.registrar import Registrar
+from sasnet_live.reprocess import Progress, ReprocessSettings, kept_state, reprocess
 from sasnet_live.scan import ScanGeometry, merge, split
 from sasnet_live.sinks.ome_tiff import frame_figures, read_record
 
@@ -63,25 +66,58 @@ def test_registered_is_nearer_to_the_truth(simulated: Path, tmp_path: Path, caps
     assert record["source"] == simulated.name
 
 
-def test_resumed_run_agrees_with_an_uninterrupted_one(simulated: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [1, 3, 5, 6])
+@pytest.mark.parametrize("state", ["kept", "lost", "damaged", "of later"])
+def test_resumed_run_is_to_the_bit_an_uninterrupted_one(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, state: str
+) -> None:
+    monkeypatch.setattr(kept_state, "STATE_EVERY", 3)
     settings = ReprocessSettings(model="correspondence", device="cpu", output="both", dtype="float32")
 
     def interrupt(step: Progress) -> None:
-        if step.done == FRAMES - 2:
+        if step.done == after:
             raise KeyboardInterrupt
 
-    assert not reprocess([simulated], tmp_path / "whole.tif", settings).failed
+    whole = simulated.parent / "whole.tif"
+    if not whole.with_name("whole_warped.tif").exists():
+        assert not reprocess([simulated], whole, settings).failed
     with pytest.raises(KeyboardInterrupt):
         reprocess([simulated], tmp_path / "out.tif", settings, progress=interrupt)
-    resumed = ReprocessSettings(model="correspondence", device="cpu", output="both", dtype="float32", resume=True)
-    report = reprocess([simulated], tmp_path / "out.tif", resumed)
+    kept = tmp_path / "out_rendered.tif.partial.state"
+    assert kept.exists() == (after >= 3)
+    if state == "lost":
+        kept.unlink(missing_ok=True)
+    elif state == "damaged" and kept.exists():
+        kept.write_bytes(kept.read_bytes()[:-7])
+    elif state == "of later":
+        kept.write_bytes(b"7\n" + (kept.read_bytes().partition(b"\n")[2] if kept.exists() else b""))
+    report = reprocess([simulated], tmp_path / "out.tif", replace(settings, resume=True))
     assert [file.error for file in report.failed] == []
-    assert report.files[0].resumed_at == FRAMES - 2
+    assert report.files[0].resumed_at == after
     for kind in ("rendered", "warped"):
-        whole, out = (tifffile.imread(tmp_path / f"{name}_{kind}.tif") for name in ("whole", "out"))
-        assert out.dtype == np.float32
-        # All earlier frames are replayed here, so nothing but the order of sums may differ.
-        np.testing.assert_allclose(out, whole, rtol=1e-4, atol=0.5)
+        of_whole, out = (path.with_name(f"{path.stem}_{kind}.tif") for path in (whole, tmp_path / "out.tif"))
+        np.testing.assert_array_equal(tifffile.imread(out), tifffile.imread(of_whole))
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_state_of_a_registrar_goes_over_to_another(simulated: Path) -> None:
+    frames = tifffile.imread(simulated)
+    first = Registrar("correspondence", device="cpu")
+    for frame in frames[:5]:
+        first.register(frame)
+    second = Registrar("correspondence", device="cpu")
+    second.register(frames[7])
+    second.load_state(first.save_state())
+    for frame in frames[5:]:
+        a, b = first.register(frame), second.register(frame)
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.displacement_px, b.displacement_px)
+        assert a.metrics.confidence == b.metrics.confidence
+    before = second.save_state()
+    for content in (b"", b"nonsense", before[:-1]):
+        with pytest.raises(InputError, match="not the temporal state"):
+            second.load_state(content)
+    assert second.save_state() == before
 
 
 def test_other_channels_are_moved_with_the_displacement_of_one(

@@ -63,12 +63,11 @@ class ChannelRegistrar:
         InputError
             If the stream has channels, but not the one to align on.
         """
-        count = next((axis.size for axis in stream.axes if axis.name == "c"), 1)
-        self._reference = self._reference_in(stream, count)
+        self._reference = channel_to_align_on(stream, self._align_on)
         self._scans.clear()
         for registrar in self._registrars.values():
             registrar.reset()
-        for channel in range(count if self._reference is None else 1):
+        for channel in range(_channels(stream) if self._reference is None else 1):
             registrar = self._registrar(channel)
             shape_and_type = tuple(stream.shape), stream.dtype
             if len(stream.shape) == 2 and self._warm.get(channel) != shape_and_type:
@@ -104,18 +103,30 @@ class ChannelRegistrar:
             self._registrars[number] = self._make_registrar()
         return self._registrars[number]
 
-    def _reference_in(self, stream: StreamInfo, count: int) -> int | None:
-        wanted = self._align_on
-        if wanted is None or count == 1:
-            return None
-        names = stream.channels
-        if wanted in names:
-            return names.index(str(wanted))
-        number = int(wanted) if str(wanted).isdecimal() else -1
-        if not 0 <= number < count:
-            known = ", ".join(names) or f"0 to {count - 1}"
-            raise InputError(f"align_on is {wanted!r}; the channels are {known}: choose one of them")
-        return number
+
+def channel_to_align_on(stream: StreamInfo, wanted: int | str | None) -> int | None:
+    """Number of the channel whose displacement moves all others; None where each is registered by itself.
+
+    Raises
+    ------
+    InputError
+        If the stream has channels, but not this one.
+    """
+    count = _channels(stream)
+    if wanted is None or count == 1:
+        return None
+    names = stream.channels
+    if wanted in names:
+        return names.index(str(wanted))
+    number = int(wanted) if str(wanted).isdecimal() else -1
+    if not 0 <= number < count:
+        known = ", ".join(names) or f"0 to {count - 1}"
+        raise InputError(f"align_on is {wanted!r}; the channels are {known}: choose one of them")
+    return number
+
+
+def _channels(stream: StreamInfo) -> int:
+    return next((axis.size for axis in stream.axes if axis.name == "c"), 1)
 
 
 def _scan_of(index: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

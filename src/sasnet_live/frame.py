@@ -27,7 +27,8 @@ class Frame:
     received_s
         `time.perf_counter()` when the source had the frame.
     metadata
-        What the source says of the frame: exposure_ms, pixel_size_um, runner_time_ms and so on.
+        What the source says of the frame: exposure_ms, pixel_size_um (one number, or (y, x) where a px is not square),
+        runner_time_ms and so on.
     """
 
     data: Pixels
@@ -81,26 +82,25 @@ class Registration:
     image
         (H, W) forward lines and registered backward lines merged; dtype and units of the input.
     rendered
-        (n_b, W) float32, the backward lines re-rendered in the appearance of the forward pass; None if only
-        `warped` was asked for.
+        (n_b, W) float32, the backward lines re-rendered in the appearance of the forward pass, or `warped` where the
+        rendering would have been worse; None if only `warped` was asked for.
     warped
-        (n_b, W) float32, the backward lines moved only: measured intensities kept.
+        (n_b, W) float32, the backward lines moved only: measured intensities kept. A contrast of less than a
+        millionth of its level is in `image` alone.
     displacement_px
-        (n_b, W) float32, ``registered(x) = backward(x - displacement(x))``, px along the fast axis.
+        (n_b, W) float32, ``registered(x) = backward(x - displacement(x))``, px along the fast axis; all 0 where the
+        frame was passed through.
     metrics
-        See `RegistrationMetrics`.
+        See `RegistrationMetrics`: of the lines in `image`.
     accepted
-        False: the frame was passed through, with the last trusted displacement or unchanged.
+        False: the frame was passed through unchanged.
     reason
-        Why it was not accepted, one line; empty if it was.
+        Why it was not accepted, or was moved but not rendered, one line; else empty.
     warped_image
         (H, W) as `image`, with `warped` lines; only where both outputs were asked for (`image` is then rendered).
     line_confidence
         (n_b,) float32 in [0, 1]: how surely each backward line lies within half a px. A line without texture may be
         doubtful in a frame that is not. None where the frame was passed through.
-    evidence_frames
-        How many frames the displacement rests on: 1 where this one sufficed, more where the passes of so many recent
-        frames were averaged to find it. 0 where the frame was passed through.
     """
 
     image: Pixels
@@ -112,4 +112,3 @@ class Registration:
     reason: str = ""
     warped_image: Pixels | None = None
     line_confidence: Pixels | None = None
-    evidence_frames: int = 0

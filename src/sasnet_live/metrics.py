@@ -124,7 +124,7 @@ def temporal_ncc(frames: Array) -> Any:
     return ncc(frames[..., :-1, :, :], frames[..., 1:, :, :])
 
 
-def compare(reference: Array, images: Sequence[Array]) -> Similarity:
+def compare(reference: Array, images: Sequence[Array], pedestal: float = 0.0) -> Similarity:
     """NCC and SSIM of several images against one reference, sharing what depends on the reference alone.
 
     Parameters
@@ -133,6 +133,8 @@ def compare(reference: Array, images: Sequence[Array]) -> Similarity:
         (..., H, W).
     images
         k images, each of the shape of `reference`: for instance before and after registration.
+    pedestal
+        What was taken off all of them: SSIM is of the intensities with it.
 
     Returns
     -------
@@ -150,7 +152,7 @@ def compare(reference: Array, images: Sequence[Array]) -> Similarity:
     rest = [_pair(reference, image)[1] for image in images]
     return Similarity(
         ncc=_returned(_ncc(first, rest), reference),
-        ssim=_returned(_ssim(first, rest, _ranges(first, None)), reference),
+        ssim=_returned(_ssim(first, rest, _ranges(first, None), pedestal), reference),
     )
 
 
@@ -176,14 +178,14 @@ def _centred(frames: Tensor) -> Tensor:
     return centred / scale.where(high > low, math.nan)
 
 
-def _ssim(reference: Tensor, images: Sequence[Tensor], data_range: Tensor) -> Tensor:
+def _ssim(reference: Tensor, images: Sequence[Tensor], data_range: Tensor, taken_off: float = 0.0) -> Tensor:
     """(..., H, W) against each of k images -> (k, ...)."""
     import torch
 
     # Variances do not depend on a pedestal, nor SSIM on units; float32 does on both.
     scale = 1 / data_range[..., None, None]
     mean = reference.mean((-2, -1), keepdim=True)
-    pedestal = mean * scale
+    pedestal = (mean + taken_off) * scale
     shape = np.broadcast_shapes(reference.shape, *(image.shape for image in images))
     x, *ys = ((frames - mean).mul_(scale).expand(shape) for frames in (reference, *images))
     if min(x.shape[-2:]) < SSIM_WINDOW_PX:

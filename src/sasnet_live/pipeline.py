@@ -31,7 +31,6 @@ _log = logging.getLogger(__name__)
 
 __all__ = ["LivePipeline", "PipelineError", "PipelineStatus", "StreamReport"]
 
-DEFAULT_CAPACITY: dict[Policy, int] = {"latest": 1, "all": 64}
 DEFAULT_SPILL_BYTES = 8 << 30
 ENDING_S, STALLED_S = 30.0, 10.0
 """How long one that nobody closed may take to finish its frames when the interpreter ends, and a single frame of it."""
@@ -55,7 +54,7 @@ class LivePipeline:
     policy
         "latest" (preview): a waiting frame is dropped, and counted, when a later one comes and there is no room.
         "all" (recording): nothing is dropped. Frames that find no room in memory hold their producer back, or go to
-        disk if the producer must not wait (``put(frame, wait=False)``).
+        disk if the producer must not wait (``put(frame, wait=False)``). See `set_policy` for a change while it runs.
     capacity
         Frames in memory; 1 for "latest" and 64 for "all" by default.
     prepare
@@ -111,7 +110,7 @@ class LivePipeline:
         name: str = "sasnet-live-pipeline",
     ) -> None:
         spill = SpillRing(spill_bytes, spill_folder) if spill_bytes > 0 else None
-        self._queue: FrameQueue[OpenStream] = FrameQueue(policy, capacity or DEFAULT_CAPACITY.get(policy, 1), spill)
+        self._queue: FrameQueue[OpenStream] = FrameQueue(policy, capacity, spill)
         self._sinks = SinkGroup(sinks, self._fail)
         self._ledger = Ledger()
         self._worker = Worker(
@@ -170,6 +169,36 @@ class LivePipeline:
         return self._queue.policy
 
     @property
+    def kept(self) -> int:
+        """How many frames wait that are not dropped for a later one."""
+        return self._queue.counts().kept
+
+    def set_policy(self, policy: Policy) -> None:
+        """Change what happens to frames from now on; any thread may, at any time.
+
+        To "all": no frame that waits or comes is dropped any more. To "latest": the frames that wait already are still
+        registered and written, all of them; those that come replace one another behind these.
+        """
+        self._queue.set_policy(policy)
+        if self._ledger.error is not None:
+            self._take_no_more_in_vain()
+
+    def in_turn(self, call: Callable[[], None]) -> None:
+        """Have the worker call this after the frames that were put so far and before those put later.
+
+        It is called here where there is no worker any more. (A frame whose producer is still held back was not put.)
+        """
+        if not self._queue.mark(call):
+            call()
+
+    def stop_registering(self, reason: str) -> None:
+        """Register no more: frames that wait and come go on to the sinks as acquired, flagged with this reason.
+
+        So a `close` under way is cut short without losing a frame. Returns at once.
+        """
+        self._worker.stop_registering(reason)
+
+    @property
     def reports(self) -> tuple[StreamReport, ...]:
         """Reports of the streams that have ended, the last 1000 of them."""
         return self._ledger.reports
@@ -214,6 +243,8 @@ class LivePipeline:
         stuck = not self._worker.join(timeout_s, stall_s)
         if not stuck:
             self._queue.give_back()
+            for call in self._queue.retire():  # of a worker that was never started
+                call()
             self._worker.finish_streams()
         self._set_state("closed")
         self._worker.ready.set()
@@ -221,7 +252,10 @@ class LivePipeline:
             return self.reports
         self._told = True
         self.raise_if_failed()
-        problems = [line for report in self.reports for line in self._losses(report)]
+        problems = [line for report in self.reports for line in _losses(report)]
+        counts = self._queue.counts()
+        if counts.lost:
+            problems.insert(0, f"{counts.lost} of {counts.received} frames were dropped")
         if stuck:
             problems.insert(0, f"the worker did not return from a frame within {stall_s:g} s; files may be unfinished")
         if problems:
@@ -294,8 +328,14 @@ class LivePipeline:
             _log.error("the pipeline failed: %s", in_words(error), exc_info=error)
             self._emit(self.failed, error)
             self._emit(self.state_changed, "failed")
-        if self.policy == "latest" or not self._sinks.working:
+        self._take_no_more_in_vain()
+
+    def _take_no_more_in_vain(self) -> None:
+        """After a failure: take no more frames where they would be lost, or where nobody asked to keep them."""
+        if not self._sinks.working:
             self._queue.close(discard=True)
+        elif self.policy == "latest":
+            self._queue.close(discard=True, spare_kept=True)
 
     def _emit(self, signal: object, *values: object) -> None:
         try:
@@ -306,11 +346,6 @@ class LivePipeline:
     def _set_state(self, state: State) -> None:
         if self._ledger.move_to(state):
             self._emit(self.state_changed, state)
-
-    def _losses(self, report: StreamReport) -> list[str]:
-        """What was lost of a stream in here; missing ones are the source's to report."""
-        received = report.received if self.policy == "all" else report.processed
-        return replace(report, missing=0, received=received).problems()
 
 
 _open: weakref.WeakSet[LivePipeline] = weakref.WeakSet()
@@ -326,7 +361,13 @@ def _close_at_exit(pipeline: LivePipeline) -> None:
 def _close_all() -> None:
     for pipeline in list(_open):
         with suppress(Exception):
-            pipeline.close(discard=pipeline.policy == "latest", timeout_s=ENDING_S, stall_s=STALLED_S)
+            unwanted = pipeline.policy == "latest" and not pipeline.status().kept
+            pipeline.close(discard=unwanted, timeout_s=ENDING_S, stall_s=STALLED_S)
+
+
+def _losses(report: StreamReport) -> list[str]:
+    """What was lost of a stream in its sinks; missing frames are the source's to report, dropped ones the queue's."""
+    return replace(report, missing=0, received=report.processed).problems()
 
 
 def _cause(error: Exception) -> Exception:

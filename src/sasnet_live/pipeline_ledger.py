@@ -7,9 +7,9 @@ import time
 from dataclasses import replace
 
 from .frame import Frame, Registration
-from .frame_queue import QueueCounts
 from .pipeline_status import PipelineStatus, State, StreamReport, in_words
 from .pipeline_streams import OpenStream, Streams, Throughput
+from .queue_counts import QueueCounts
 from .stream import EndReason, StreamInfo
 
 
@@ -135,7 +135,9 @@ class Ledger:
             received=counts.received,
             processed=counts.processed,
             dropped=counts.dropped,
+            lost=counts.lost,
             waiting=counts.waiting,
+            kept=counts.kept,
             in_process=counts.in_process,
             spilled=counts.spilled,
             spilled_total=counts.spilled_total,

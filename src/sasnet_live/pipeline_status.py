@@ -25,11 +25,11 @@ class PipelineStatus:
     ----------
     state
         See `LivePipeline`.
-    received, processed, dropped, waiting, in_process, spilled, spilled_total, held_back_s
-        See `sasnet_live.frame_queue.QueueCounts`.
+    received, processed, dropped, lost, waiting, kept, in_process, spilled, spilled_total, held_back_s
+        See `sasnet_live.queue_counts.QueueCounts`.
     registered, unregistered
         Those of the processed frames that were registered, and those that were passed on as they came (not accepted by
-        the registrar, or raw after a failure).
+        the registrar, or raw after a failure or `LivePipeline.stop_registering`).
     missing
         Frames that sources announced but never delivered, runs that were called off aside.
     fps
@@ -44,7 +44,9 @@ class PipelineStatus:
     received: int = 0
     processed: int = 0
     dropped: int = 0
+    lost: int = 0
     waiting: int = 0
+    kept: int = 0
     in_process: int = 0
     spilled: int = 0
     spilled_total: int = 0

@@ -66,6 +66,7 @@ class Worker:
         self._flush_every_s = flush_every_s
         self._current: OpenStream | None = None
         self._warmed: StreamInfo | None = None
+        self._told_to_stop = ""  # why no more frames are to be registered
         self.ready = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
@@ -80,6 +81,10 @@ class Worker:
     def is_this_thread(self) -> bool:
         """Whether the caller is the worker."""
         return threading.current_thread() is self._thread
+
+    def stop_registering(self, reason: str) -> None:
+        """Hand on the frames that wait and come as they were acquired."""
+        self._told_to_stop = reason
 
     def join(self, timeout_s: float | None, stall_s: float) -> bool:
         """Wait for its end, and let it discard when the time is up or nothing moves; whether it has ended."""
@@ -120,6 +125,8 @@ class Worker:
             self._tell.failed(error if isinstance(error, Exception) else PipelineError(in_words(error)))
             self._queue.close(discard=True)
         finally:
+            for call in self._queue.retire():
+                self._call(call)
             self.ready.set()
 
     def _loop(self) -> None:
@@ -130,6 +137,8 @@ class Worker:
         self.ready.set()
         flushed_at = time.perf_counter()
         while not self._queue.finished():
+            while (call := self._queue.take_mark()) is not None:
+                self._call(call)
             try:
                 item = self._queue.get(timeout_s=self._flush_every_s)
             except OSError as error:
@@ -154,14 +163,14 @@ class Worker:
             self.finish_streams(stream)
             self._enter(stream)
         registration = None
-        if self._ledger.error is None:
+        if self._registers:
             try:
                 registration = self._process(frame)
             except Exception as error:
                 self._tell.failed(error)
         if registration is None:
             failure = self._ledger.error
-            reason = "not registered" if failure is None else f"registration stopped: {in_words(failure)}"
+            reason = self._told_to_stop if failure is None else f"registration stopped: {in_words(failure)}"
             registration = as_acquired(frame, self._geometry, reason)
         self._ledger.finished(frame)
         self._tell.registered(frame, registration)
@@ -170,10 +179,21 @@ class Worker:
 
     def _enter(self, stream: OpenStream) -> None:
         self._current = stream
-        if self._ledger.error is None and stream.info is not self._warmed:
+        if self._registers and stream.info is not self._warmed:
             self._call_prepare(stream.info)
         self._warmed = None
         self._sinks.open(stream.info)
+
+    @property
+    def _registers(self) -> bool:
+        return self._ledger.error is None and not self._told_to_stop
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """What was asked for between two frames."""
+        try:
+            call()
+        except Exception as error:
+            self._tell.failed(error)
 
     def _close_sinks(self) -> None:
         """Close the files of the current stream, if there is one."""

@@ -1,8 +1,9 @@
 """Raw frame in, registration out: the one place where NumPy meets torch.
 
-A frame goes through: check, split into passes, find the displacement, move the backward lines, render them in the
-appearance of the forward pass, compare before with after, merge. A frame that cannot be registered, or that would
-be worse for it, is passed through and says why.
+A frame goes through: check, split into passes, bring them to unit scale, find the displacement, move the backward
+lines, render them in the appearance of the forward pass, judge moved and rendered lines (see `judgement`), merge. A
+frame that cannot be registered, or that would be worse for it, is passed through and says why. Where moved lines are
+right and rendered ones are not, the moved lines are delivered, and that is said.
 """
 
 from __future__ import annotations
@@ -14,27 +15,32 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 from torch import Tensor
 
 from . import __version__
-from .correspondence import ACCEPTED_CONFIDENCE, Correspondence
+from .convert import as_dtype
+from .correspondence import ACCEPTED_CONFIDENCE
+from .correspondence.kept_state import restore, state_of
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
-from .metrics import compare, ncc
+from .intensity import IntensityScale
+from .judgement import judged
+from .metrics import compare
 from .network.backend import Renderer, open_renderer
 from .network.checkpoint import shipped_weights
-from .network.gain import match_gain
-from .network.inputs import RenderInputs, render_inputs
+from .network.inputs import render_inputs
 from .scan import ScanGeometry, forward_at_backward_lines, merge, split
 
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+_SHAPE = "frame shape"
 WITHOUT_NETWORK = "correspondence"
 SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
 SHORTEST_LINE_PX, FEWEST_LINES = 32, 8  # of the backward pass
-WORSE_NCC = 0.002  # a registration that lowers the NCC by more than this is not used
 
 
 def model_names() -> tuple[str, ...]:
@@ -42,13 +48,50 @@ def model_names() -> tuple[str, ...]:
     return (*shipped_weights(), WITHOUT_NETWORK, "default")
 
 
+def check_shape(shape: tuple[int, ...], geometry: ScanGeometry) -> None:
+    """Refuse frames that are too small to register.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of the raw frames.
+
+    Raises
+    ------
+    InputError
+        If there are too few lines, or too few px left of them once they are cropped.
+    """
+    height, width = geometry.frame_shape(shape)
+    lines, px = (height, width) if geometry.line_axis == "rows" else (width, height)
+    if lines // 2 < FEWEST_LINES or px < SHORTEST_LINE_PX:
+        raise InputError(
+            f"a frame of {lines} lines of {px} px came; expected at least {2 * FEWEST_LINES} lines of "
+            f"{SHORTEST_LINE_PX} px: too little to register"
+        )
+
+
 @dataclass(frozen=True)
 class _Passes:
-    """One frame on the device, (1, n, W) float32 each."""
+    """One frame in units of its own range, float32.
+
+    Attributes
+    ----------
+    forward, backward, target
+        (1, n, W) on the device; `target` is the forward pass at the backward lines.
+    on_host
+        Target and backward pass, (n, W) each, which the displacement is found from.
+    """
 
     forward: Tensor
     backward: Tensor
     target: Tensor
+    on_host: tuple[Pixels, Pixels]
+    scale: IntensityScale
+
+    @property
+    def paired(self) -> int:
+        """Backward lines that a forward line was recorded with."""
+        return min(self.forward.shape[1], self.backward.shape[1])
 
 
 class Registrar:
@@ -119,7 +162,8 @@ class Registrar:
         Returns
         -------
         Registration
-            ``accepted=False``, with the reason, where the frame was passed through.
+            ``accepted=False``, with the reason, where the frame was passed through. Accepted with a reason: moved, and
+            not rendered, because the rendering would have been worse.
 
         Raises
         ------
@@ -131,12 +175,11 @@ class Registrar:
         if raw.shape != self._shape:
             self.reset()
             self._shape = raw.shape
-        forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, self.geometry))
-        reason = _unusable(raw, forward, backward)
-        if reason:
-            return self._passed_through(raw, backward, reason, began)
         with torch.inference_mode():
-            return self._registered(raw, forward, backward, began)
+            passes = self._passes(raw)
+            if isinstance(passes, str):
+                return self._passed_through(raw, passes, began)
+            return self._registered(raw, passes, began)
 
     def apply(self, raw: Pixels, registration: Registration) -> Registration:
         """Register another channel of the same scan with the displacement that was found on one channel.
@@ -147,34 +190,61 @@ class Registrar:
             (H, W) of the shape that `registration` came from.
         registration
             Of the channel that the displacement was found on.
+
+        Returns
+        -------
+        Registration
+            As of `register`. A channel in which a pass is constant is moved and not rendered, without figures.
+
+        Raises
+        ------
+        InputError
+            As `register`, or if the channel is of another shape.
         """
         began = time.perf_counter()
         self._check(raw)
-        forward, backward = (np.ascontiguousarray(lines, np.float32) for lines in split(raw, self.geometry))
-        if backward.shape != registration.displacement_px.shape:
+        wanted = registration.displacement_px.shape
+        shape = split(raw, self.geometry)[1].shape
+        if shape != wanted:
             raise InputError(
-                f"a channel with backward lines of shape {backward.shape} came; expected "
-                f"{registration.displacement_px.shape}, as in the channel that was registered"
+                f"a channel with backward lines of shape {shape} came; expected {wanted}, as in the channel that was "
+                "registered"
             )
         if not registration.accepted:
-            return self._passed_through(raw, backward, f"aligned channel: {registration.reason}", began)
-        reason = _unusable(raw, forward, backward, empty_is_fine=True)
-        if reason:
-            return self._passed_through(raw, backward, reason, began)
+            return self._passed_through(raw, f"aligned channel: {registration.reason}", began)
         with torch.inference_mode():
-            passes = self._passes(forward, backward)
+            passes = self._passes(raw, empty_is_fine=True)
+            if isinstance(passes, str):
+                return self._passed_through(raw, passes, began)
             displacement = torch.from_numpy(registration.displacement_px)[None].to(self.device)
-            inputs = self._inputs(passes, displacement)
             confidence = registration.metrics.confidence
-            result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
-        if not result.accepted:
-            return result
-        result = _with_line_confidence(result, registration.line_confidence)
-        return replace(result, evidence_frames=registration.evidence_frames)
+            result = self._finished(raw, passes, displacement, confidence, began, known=True)
+        return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
 
     def reset(self) -> None:
         """Forget the temporal state, as before the first frame."""
         self._tracker.reset()
+
+    def save_state(self) -> bytes:
+        """The temporal state, which `load_state` takes up again: later frames are then the same to the bit."""
+        shape = np.array(self._shape, np.int64)
+        return save({_SHAPE: shape, **state_of(self._tracker)})
+
+    def load_state(self, content: bytes) -> None:
+        """Take up the temporal state that `save_state` gave, also that of another registrar with the same settings.
+
+        Raises
+        ------
+        InputError
+            If it is none, or of another version of this program; the state stays as it was.
+        """
+        try:
+            state = load(content)
+            shape = state.pop(_SHAPE)
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise InputError("not the temporal state of a registrar") from error
+        restore(self._tracker, state)
+        self._shape = tuple(shape.tolist())
 
     def warm_up(self, shape: tuple[int, int], dtype: Any = np.uint16) -> None:
         """Register a synthetic frame of this shape, so that the first real one does not wait; state is not touched."""
@@ -211,113 +281,118 @@ class Registrar:
             raise InputError(f"{type(raw).__name__} of shape {shape} came; expected one NumPy frame (H, W)")
         if raw.dtype.kind not in "uif" and raw.dtype != bool:
             raise InputError(f"a frame of dtype {raw.dtype} came; expected integers or real numbers")
-        height, width = self.geometry.frame_shape(raw.shape)
-        lines, px = (height, width) if self.geometry.line_axis == "rows" else (width, height)
-        if lines // 2 < FEWEST_LINES or px < SHORTEST_LINE_PX:
-            raise InputError(
-                f"a frame of {lines} lines of {px} px came; expected at least {2 * FEWEST_LINES} lines of "
-                f"{SHORTEST_LINE_PX} px: too little to register"
-            )
+        check_shape(raw.shape, self.geometry)
 
-    def _passes(self, forward: Pixels, backward: Pixels) -> _Passes:
-        f, b = (torch.from_numpy(lines)[None].to(self.device) for lines in (forward, backward))
-        return _Passes(f, b, forward_at_backward_lines(f, b.shape[1], self.geometry))
-
-    def _inputs(self, passes: _Passes, displacement: Tensor) -> RenderInputs:
-        return render_inputs(passes.forward, passes.backward, displacement, self.geometry, target=passes.target)
-
-    def _registered(self, raw: Pixels, forward: Pixels, backward: Pixels, began: float) -> Registration:
-        passes = self._passes(forward, backward)
+    def _passes(self, raw: Pixels, *, empty_is_fine: bool = False) -> _Passes | str:
+        """The passes of a frame on the device, in units of its own range; or why it cannot be registered."""
+        lines = split(raw, self.geometry)
+        scale = IntensityScale.of(*lines)
+        if isinstance(scale, str):
+            return scale
+        reason = _unusable(*lines, empty_is_fine=empty_is_fine)
+        if reason:
+            return reason
+        forward, backward = (scale.to_values(each) for each in lines)
         target = forward_at_backward_lines(forward, len(backward), self.geometry)
-        found: Correspondence = self._tracker.find(target, backward)
+        f, b, t = (torch.from_numpy(values)[None].to(self.device) for values in (forward, backward, target))
+        return _Passes(f, b, t, (target, backward), scale)
+
+    def _registered(self, raw: Pixels, passes: _Passes, began: float) -> Registration:
+        try:
+            found = self._tracker.find(*passes.on_host)
+        except np.linalg.LinAlgError:
+            # What equations a frame leads to depends on what it shows: it is that frame that cannot be registered.
+            return self._passed_through(raw, "no displacement can be computed from what it shows", began, passes)
         confidence = found.confidence
-        if confidence < ACCEPTED_CONFIDENCE:
+        if not confidence >= ACCEPTED_CONFIDENCE:  # nor where it is NaN
             reason = f"low confidence {confidence:.2f}: {found.evidence.doubt}"
-            return self._passed_through(raw, backward, reason, began, passes, confidence)
-        displacement = torch.from_numpy(found.displacement_px)[None].to(self.device)
+            return self._passed_through(raw, reason, began, passes, confidence)
+        displacement = torch.tensor(found.displacement_px, device=self.device)[None]
         # DESIGN: an unpaired last line is kept as it is.
-        if backward.shape[0] > forward.shape[0]:
+        unpaired = passes.backward.shape[1] > passes.paired
+        if unpaired:
             displacement[:, -1] = 0
-        inputs = self._inputs(passes, displacement)
-        result = self._finished(raw, backward, passes, displacement, inputs, confidence, began)
+        result = self._finished(raw, passes, displacement, confidence, began)
         if not result.accepted:
             return result
         self._tracker.accept(found)
         of_lines = found.evidence.line_confidence.astype(np.float32)
-        if backward.shape[0] > forward.shape[0]:
+        if unpaired:
             of_lines[-1] = 0
-        return replace(_with_line_confidence(result, of_lines), evidence_frames=found.frames)
+        return _with_line_confidence(result, of_lines)
 
     def _finished(
         self,
         raw: Pixels,
-        backward: Pixels,
         passes: _Passes,
         displacement: Tensor,
-        inputs: RenderInputs,
         confidence: float,
         began: float,
+        *,
+        known: bool = False,
     ) -> Registration:
-        """Render, compare with the raw pass, merge."""
+        """Move, render, judge both beside the raw pass, merge what may be delivered."""
+        inputs = render_inputs(passes.forward, passes.backward, displacement, self.geometry, target=passes.target)
         rendered = None if self.output == "warped" else self._renderer.render(inputs)
-        after = inputs.moved if rendered is None else rendered
-        paired = slice(0, min(passes.forward.shape[1], passes.backward.shape[1]))
-        target = passes.target[:, paired]
-        similarity = compare(target, [passes.backward[:, paired], after[:, paired]])
-        (ncc_before, ncc_after), (ssim_before, ssim_after) = (rows[:, 0].tolist() for rows in similarity)
-        # Both outputs must be no worse: the rendered lines say nothing against lines moved to where they do not belong.
-        lowest = ncc_after if rendered is None else min(ncc_after, float(ncc(target, inputs.moved[:, paired])))
-        metrics = RegistrationMetrics(
-            ncc_before=ncc_before,
-            ncc_after=ncc_after,
-            ssim_before=ssim_before,
-            ssim_after=ssim_after,
-            displacement_px_mean=float(displacement.mean()),
-            confidence=confidence,
+        verdict = judged(
+            inputs,
+            passes.backward,
+            rendered,
+            lines=passes.paired,
+            pedestal=passes.scale.pedestal,
+            known=known,
         )
-        if lowest < ncc_before - WORSE_NCC and _worse_at_equal_gain(passes, inputs, paired):
-            reason = f"would be worse: NCC {ncc_before:.3f} -> {lowest:.3f}"
-            return self._passed_through(raw, backward, reason, began, passes, confidence)
-        warped_lines = inputs.moved[0].cpu().numpy()
-        rendered_lines = None if rendered is None else rendered[0].float().cpu().numpy()
-        if passes.backward.shape[1] > passes.forward.shape[1]:
-            for lines in (warped_lines, rendered_lines):
-                if lines is not None:
-                    lines[-1] = backward[-1]
-        image = self._merged(raw, warped_lines if rendered_lines is None else rendered_lines)
+        if not verdict.moved:
+            return self._passed_through(raw, verdict.reason, began, passes, confidence)
+        warped = self._lines(raw, passes, inputs.moved)
+        wanted = warped
+        if rendered is not None and verdict.rendered:
+            wanted = self._lines(raw, passes, rendered)
         return Registration(
-            image=image,
-            rendered=rendered_lines,
-            warped=warped_lines,
+            image=self._merged(raw, wanted),
+            rendered=None if rendered is None else wanted.astype(np.float32),
+            warped=warped.astype(np.float32),
             displacement_px=displacement[0].cpu().numpy(),
-            metrics=replace(metrics, elapsed_ms=1e3 * (time.perf_counter() - began)),
+            metrics=RegistrationMetrics(
+                ncc_before=verdict.ncc_before,
+                ncc_after=verdict.ncc_after,
+                ssim_before=verdict.ssim_before,
+                ssim_after=verdict.ssim_after,
+                displacement_px_mean=float(displacement.mean()),
+                confidence=confidence,
+                elapsed_ms=1e3 * (time.perf_counter() - began),
+            ),
             accepted=True,
-            warped_image=self._merged(raw, warped_lines) if self.output == "both" else None,
+            reason=verdict.reason,
+            warped_image=self._merged(raw, warped) if self.output == "both" else None,
         )
 
+    def _lines(self, raw: Pixels, passes: _Passes, values: Tensor) -> Pixels:
+        """(n_b, W) float64 px of registered lines; an unpaired last line is the raw one."""
+        lines = passes.scale.to_px(values[0].float().cpu().numpy())
+        if len(lines) > passes.paired:
+            lines[-1] = split(raw, self.geometry)[1][-1]
+        return lines
+
     def _passed_through(
-        self,
-        raw: Pixels,
-        backward: Pixels,
-        reason: str,
-        began: float,
-        passes: _Passes | None = None,
-        confidence: float = 0.0,
+        self, raw: Pixels, reason: str, began: float, passes: _Passes | None = None, confidence: float = 0.0
     ) -> Registration:
         """The frame as it came, with the figures of the raw pass where there are any."""
-        forward, lines = split(raw, self.geometry)
-        image = merge(forward, lines, self.geometry)
+        forward, backward = split(raw, self.geometry)
+        image = merge(forward, backward, self.geometry)
         before = (float("nan"), float("nan"))
         if passes is not None:
-            paired = slice(0, min(passes.forward.shape[1], passes.backward.shape[1]))
-            similarity = compare(passes.target[:, paired], [passes.backward[:, paired]])
+            compared = passes.target[:, : passes.paired], [passes.backward[:, : passes.paired]]
+            similarity = compare(*compared, passes.scale.pedestal)
             before = (float(similarity.ncc), float(similarity.ssim))
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite in `warped`, and right in `image`
+            lines = np.array(backward, np.float32, order="C")
         elapsed = 1e3 * (time.perf_counter() - began)
         return Registration(
             image=image,
-            rendered=None if self.output == "warped" else backward.copy(),
-            warped=backward,
-            displacement_px=np.zeros(backward.shape, np.float32),
+            rendered=None if self.output == "warped" else lines.copy(),
+            warped=lines,
+            displacement_px=np.zeros(lines.shape, np.float32),
             metrics=RegistrationMetrics(
                 before[0], before[0], before[1], before[1], confidence=confidence, elapsed_ms=elapsed
             ),
@@ -329,13 +404,7 @@ class Registrar:
     def _merged(self, raw: Pixels, lines: Pixels) -> Pixels:
         """Forward lines as they came and these backward lines, in the dtype of the raw frame."""
         forward, _ = split(raw, self.geometry)
-        if raw.dtype.kind in "ui":
-            limits = np.iinfo(raw.dtype)
-            # Beyond 2^24 float32 steps over whole numbers, and its nearest to the upper limit may lie above it.
-            lines = np.rint(lines.astype(np.float64)).clip(limits.min, limits.max)
-        elif raw.dtype == bool:
-            lines = lines > 0.5
-        return merge(forward, lines.astype(raw.dtype), self.geometry)
+        return merge(forward, as_dtype(lines, raw.dtype), self.geometry)
 
 
 def _with_line_confidence(result: Registration, of_lines: Pixels | None) -> Registration:
@@ -343,30 +412,16 @@ def _with_line_confidence(result: Registration, of_lines: Pixels | None) -> Regi
     return replace(result, line_confidence=of_lines, metrics=replace(result.metrics, doubtful_lines=doubtful))
 
 
-def _worse_at_equal_gain(passes: _Passes, inputs: RenderInputs, paired: slice) -> bool:
-    """Whether moving makes the passes less alike once their gain along the line is matched, before as after.
-
-    Where the passes differ much in brightness along the line, plain NCC tells more of that than of the displacement.
-    """
-    images = (match_gain(passes.target, passes.backward), inputs.matched)
-    before, after = (float(ncc(passes.target[:, paired], image[:, paired])) for image in images)
-    return after < before - WORSE_NCC
-
-
-def _unusable(raw: Pixels, forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
-    """Why a frame cannot be registered; empty if it can."""
-    if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-        return "the frame holds NaN or infinite values"
+def _unusable(forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
+    """Why finite passes of any dtype cannot be registered; empty if they can."""
     for name, lines in (("forward", forward), ("backward", backward)):
-        low, high = float(lines.min()), float(lines.max())
-        if low == high and not empty_is_fine:
-            return f"the {name} pass is constant ({low:g})"
-        if not np.isfinite(high - low):
-            return f"the {name} pass has values beyond what float32 holds"
-        top = np.iinfo(raw.dtype).max if raw.dtype.kind in "ui" else high
-        saturated = float((lines >= min(top, high)).mean())
-        if low < high and saturated > SATURATED_SHARE:
-            return f"{saturated:.0%} of the {name} pass is saturated at {high:g}"
+        low, high = lines.min(), lines.max()
+        if low < high:
+            saturated = float((lines == high).mean())
+            if saturated > SATURATED_SHARE:
+                return f"{saturated:.0%} of the {name} pass is saturated at {float(high):g}"
+        elif not empty_is_fine:
+            return f"the {name} pass is constant ({float(high):g})"
     return ""
 
 

@@ -47,7 +47,10 @@ class StreamInfo:
         Slowest first, in the order of acquisition; empty where frames just follow one another.
     expected
         Number of frames announced, None if nobody knows.
-    pixel_size_um, z_step_um, interval_s, exposure_ms
+    pixel_size_um
+        (y, x), or None where the source does not know. One number counts for both axes, and what is no size, as the 0
+        that Micro-Manager gives, is not known.
+    z_step_um, interval_s, exposure_ms
         None where the source does not know.
     source
         What delivers the frames, for people: ``Camera "ORPAM"``.
@@ -59,12 +62,15 @@ class StreamInfo:
     dtype: np.dtype[Any]
     axes: tuple[Axis, ...] = ()
     expected: int | None = None
-    pixel_size_um: float | None = None
+    pixel_size_um: tuple[float, float] | None = None
     z_step_um: float | None = None
     interval_s: float | None = None
     exposure_ms: float | None = None
     source: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixel_size_um", pixel_size_of(self.pixel_size_um))
 
     @classmethod
     def of(cls, frame: Frame, source: str = "") -> StreamInfo:
@@ -72,7 +78,7 @@ class StreamInfo:
         return cls(
             shape=frame.data.shape,
             dtype=frame.data.dtype,
-            pixel_size_um=_positive(frame.metadata.get("pixel_size_um")),
+            pixel_size_um=pixel_size_of(frame.metadata.get("pixel_size_um")),
             exposure_ms=_positive(frame.metadata.get("exposure_ms")),
             source=source or str(frame.metadata.get("camera_device", "")),
         )
@@ -85,6 +91,13 @@ class StreamInfo:
     def channels(self) -> tuple[str, ...]:
         """Names of the channels, empty if there is no channel axis."""
         return next((axis.labels for axis in self.axes if axis.name == "c"), ())
+
+
+def pixel_size_of(value: Any) -> tuple[float, float] | None:
+    """The size of a px, (y, x) in um, of one number for both axes or one for each; None where there is none."""
+    sizes = tuple(_positive(size) for size in (value if isinstance(value, (tuple, list)) else (value, value)))
+    y, x = sizes if len(sizes) == 2 else (None, None)
+    return None if y is None or x is None else (y, x)
 
 
 def _positive(value: Any) -> float | None:

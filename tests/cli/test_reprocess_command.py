@@ -78,7 +78,7 @@ def test_every_option_reaches_the_work(
         "--model full --device cuda --precision fp16 --output both --align-on 0 --axes TYX --line-axis columns "
         "--first backward --mirrored --line-offset -3 --crop 1 2 --slow-axis stepped --search-px 20 --each-frame-alone "
         "--dtype float32 --allow-missing "
-        "--overwrite"
+        "--overwrite --include-registered"
     )
     run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif", *options.split())
     assert asked == [
@@ -95,8 +95,22 @@ def test_every_option_reaches_the_work(
             temporal=False,
             dtype="float32",
             overwrite=True,
+            include_registered=True,
         )
     ]
+
+
+def test_what_is_registered_already_is_named_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings]
+) -> None:
+    recording(tmp_path / "a.tif")
+    assert run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif")[0] == 0
+    status, out, err = run(capsys, tmp_path / "a.tif", tmp_path / "b.tif", "-o", tmp_path / "out")
+    assert status == 0
+    assert complaints(err) == [f"sasnet-live: {tmp_path / 'b.tif'}: registered by this program already; left out"]
+    assert "a_registered.ome.tiff" in out
+    status, out, err = run(capsys, tmp_path / "b.tif", "-o", tmp_path / "out")
+    assert (status, len(complaints(err))) == (2, 1)
 
 
 def _truncated(path: Path) -> None:

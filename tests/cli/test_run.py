@@ -327,6 +327,71 @@ def test_watch_refuses_outputs_it_cannot_write(
     assert message in errors
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
+def test_watch_names_what_it_passes_over_and_goes_on(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    (folder / "day1").mkdir(parents=True)
+    (folder / "a.tif").symlink_to("nowhere.tif")
+    os.mkfifo(folder / "b.tif")
+    (folder / "c.tif").write_bytes(b"II*\0")
+    for number in range(3):
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, np.uint16))
+    out = tmp_path / "out.ome.tiff"
+    status, printed, errors = command("watch", folder, "--out", out, "--until-idle", 1)
+    assert status == 1
+    assert tifffile.imread(out)[:, 0, 0].tolist() == [0, 1, 2]
+    lines = errors.splitlines()
+    assert all(line.startswith(f"sasnet-live: {folder}") for line in lines), errors
+    for name, what in (("a.tif", "a link to nothing"), ("b.tif", "a pipe"), ("c.tif", ""), ("day1", "a folder")):
+        [line] = [line for line in lines if f"{folder / name}: " in line]
+        assert what in line
+    assert len(lines) == 4
+    assert "Traceback" not in printed + errors
+
+
+@pytest.mark.parametrize(("options", "taken"), [((), 2), (("--dtype", "float32"), 4)])
+def test_watch_goes_on_after_frames_of_a_type_that_cannot_be_written(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path, options: tuple[str, ...], taken: int
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, dtype in enumerate((np.uint16, np.int64, np.float16, np.uint16)):
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, dtype))
+    status, printed, errors = command("watch", folder, "--out", tmp_path / "o.tif", "--until-idle", 1, *options)
+    assert (status, len(errors.splitlines())) == (int(taken < 4), 4 - taken), errors
+    assert f"{taken} frames, {taken} registered" in printed
+    if taken < 4:
+        assert f"{folder / 'f1.tif'}: int64 cannot be written to OME-TIFF" in errors
+
+
+def test_watch_takes_a_growing_file_once_a_frame_and_its_own_outputs_not_at_all(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    frames = np.random.default_rng(0).integers(0, 99, (5, 16, 12)).astype(np.uint16)
+    tifffile.imwrite(folder / "grows.tif", frames[0])
+
+    def grow() -> None:
+        for frame in frames[1:]:
+            time.sleep(0.5)
+            tifffile.imwrite(folder / "grows.tif", frame, append=True)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    status, _, errors = command("watch", folder, "--out", tmp_path / "out.ome.tiff", "--until-idle", 2, "--settle", 0.1)
+    writer.join()
+    assert (status, errors) == (0, "")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.ome.tiff"), frames)
+    (tmp_path / "out.ome.tiff").rename(folder / "z.tif")
+    status, printed, errors = command("watch", folder, "--until-idle", 1)
+    assert status == 0
+    assert errors == f"sasnet-live: {folder / 'z.tif'}: registered by this program already; left out\n"
+    assert "5 frames, 5 registered" in printed
+
+
 # ---------------------------------------------------------------- views
 
 
@@ -353,3 +418,52 @@ def test_a_terminal_gets_a_table() -> None:
     for expected in ("19 (t19)", "0.500 -> 0.900", "-2.50", "noise", "20 frames", "3 waiting (2 on disk)", "1 dropped"):
         assert expected in drawn
     assert "(t7)" not in drawn, "only the latest frames"
+
+
+def _first_run(folder: Path, *names: str) -> dict[Path, bytes]:
+    """What an unfinished run has written so far."""
+    for name in names:
+        for path in (folder / name, folder / f"{name}.partial"):
+            path.write_text(f"{path.name} of the first run")
+    return {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("shared", ["a.ome.tiff", "a_metrics.csv", "raw.ome.tiff"])
+def test_a_second_run_on_any_of_the_outputs_is_refused_before_it_touches_one(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path, shared: str
+) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    from sasnet_live.files import OutputLock
+
+    arguments = ["run", "--config", small_scanner(tmp_path), "--live", "--frames", 2, "--overwrite"]
+    outputs = ["--out", tmp_path / "a.ome.tiff", "--raw", tmp_path / "raw.ome.tiff"]
+    _first_run(tmp_path, "a.ome.tiff", "a_metrics.csv", "raw.ome.tiff")
+    with OutputLock([tmp_path / shared]):
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        status, printed, errors = command(*arguments, *outputs)
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (status, printed, errors.count("\n")) == (2, "", 1)
+    assert f"{tmp_path / shared}: another process is writing this file" in errors
+    status, _, errors = command(*arguments, *outputs)
+    assert status == 0, errors
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_names_with_dots_do_not_collide(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    config = small_scanner(tmp_path)
+    for mouse in (1, 2):
+        out = tmp_path / f"mouse.{mouse}.ome.tiff"
+        arguments = ["run", "--config", config, "--live", "--frames", 2, "--out", out, "--output", "both"]
+        status, _, errors = command(*arguments)
+        assert status == 0, errors
+    kinds = ("_metrics.csv", "_rendered.ome.tiff", "_warped.ome.tiff")
+    names = sorted(f"mouse.{mouse}{kind}" for mouse in (1, 2) for kind in kinds)
+    assert sorted(path.name for path in tmp_path.glob("mouse*")) == names
+
+
+def test_two_outputs_of_one_name_are_refused(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    out = tmp_path / "a.ome.tiff"
+    status, _, errors = command("run", "--simulate", "--live", "--frames", 1, "--out", out, "--raw", out)
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "is the name of two outputs" in errors
+    assert list(tmp_path.iterdir()) == []

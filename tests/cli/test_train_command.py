@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -58,10 +59,88 @@ def test_the_table_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     status, text, err = run(capsys, "-o", out, "--steps", 4, "--validate-every", 2, "--validation-frames", 2)
     assert (status, err) == (0, "")
     lines = text.splitlines()
-    assert lines[0].split()[:4] == ["step", "time", "left", "group"]
-    assert [line.split()[0] for line in lines[1:-1]] == ["2", "cross", "4", "cross"]
-    assert "best so far" in lines[1]
+    assert [line.split()[:3] for line in lines[:-1]] == [["2", "of", "4"], ["4", "of", "4"]]  # one line a validation
+    assert all(
+        re.search(r" min left  easy NCC \S+ -> \S+ SSIM \S+ -> \S+  cross \S+  similarity ", line)
+        for line in lines[:-1]
+    )
+    assert lines[0].endswith("  best so far")
     assert lines[-1] == f"Best weights: {out / 'best.safetensors'}"
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_table_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    status, text, _ = run(capsys, "-o", tmp_path / "run", "--steps", 2, "--validate-every", 1, "--validation-frames", 2)
+    assert status == 0
+    rows = [line for line in text.splitlines() if " easy " in line and " -> " in line]
+    assert len(rows) == 2
+    assert text.count("NCC before -> rendered") == 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (1, "no step is kept, for the first validation was not reached; go on with"),
+        (3, "2 of 6 steps are kept; go on with"),
+        (5, "4 of 6 steps are kept; go on with"),
+    ],
+)
+def test_an_interrupted_run_says_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at: int, words: str
+) -> None:
+    out = tmp_path / "my run"
+    batch, drawn = InlinePool.next_batch, []
+
+    def interrupted(self: InlinePool) -> object:
+        drawn.append(0)
+        if len(drawn) > at:
+            raise KeyboardInterrupt
+        return batch(self)
+
+    monkeypatch.setattr(InlinePool, "next_batch", interrupted)
+    status, _, err = run(capsys, "-o", out, "--steps", 6, "--validate-every", 2, "--validation-frames", 2)
+    assert status == 130
+    assert err.count("\n") == 1
+    assert f"sasnet-live: interrupted: {words}: sasnet-live train -o '{out}' --resume" in err
+    monkeypatch.setattr(InlinePool, "next_batch", batch)
+    status, text, err = run(capsys, "-o", out, "--resume")
+    assert (status, err) == (0, "")
+    assert text.splitlines()[-2].split()[:3] == ["6", "of", "6"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_interrupted_before_it_began_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "simulated_validation", interrupted)
+    status, _, err = run(capsys, "-o", tmp_path / "run", "--steps", 4)
+    assert (status, err) == (
+        130,
+        f"sasnet-live: interrupted before the run began: nothing is kept in {tmp_path / 'run'}\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("spoil", ["truncated", "NaN"])
+def test_a_spoilt_state_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: str) -> None:
+    out = tmp_path / "run"
+    run(capsys, "-o", out, "--steps", 2, "--validate-every", 1, "--validation-frames", 2)
+    state = out / "state.safetensors"
+    content = state.read_bytes()
+    state.write_bytes(content[:-10] if spoil == "truncated" else content[:-4] + b"\xff\xff\xff\x7f")
+    status, text, err = run(capsys, "-o", out, "--resume")
+    assert (status, text, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"sasnet-live: {state}: ")
+    assert "delete" in err
 
 
 @pytest.mark.usefixtures("quick")

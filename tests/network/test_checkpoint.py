@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import stat
@@ -180,6 +181,67 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not a safetensors file"):
         load_model(path)
+
+
+def header_of(metadata: dict[str, str], shapes: dict[str, list[int]], dtype: str = "F16") -> bytes:
+    """A safetensors header of these tensors, one after the other."""
+    entries: dict[str, object] = {"__metadata__": metadata}
+    at = 0
+    for name, shape in shapes.items():
+        size = 2 * math.prod(shape)
+        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(entries).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+def sparse(path: Path, head: bytes, size: int) -> Path:
+    """A file of this size that takes no room on most disks."""
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(size)
+    return path
+
+
+CARD = {"format": FORMAT, "name": "a", "config": json.dumps(TINY.to_dict())}
+LARGE = 3 * 2**30
+LARGE_FILES = {
+    "zeros": (b"", "header is not readable"),
+    "a pickle": (b"\x80\x04", "looks like a pickle"),
+    "an archive": (b"PK\x03\x04", "looks like a pickle"),
+    "a header as long as the file": ((LARGE - 8).to_bytes(8, "little") + b"{", "header is not readable"),
+    "a header longer than the file": ((2**60).to_bytes(8, "little") + b"{", "header is not readable"),
+    "a header of 90 MB": ((90 * 2**20).to_bytes(8, "little") + b"{", "header is not readable"),
+    "another format": ({"format": "pt"}, "format 'pt', expected"),
+    "weights of another shape": (CARD, "do not fit its own configuration"),
+    "a configuration beyond all memory": (
+        {**CARD, "config": json.dumps({**TINY.to_dict(), "channels": [10**6, 10**7]})},
+        "do not fit its own configuration",
+    ),
+    "a configuration of endless blocks": (
+        {**CARD, "config": json.dumps({**TINY.to_dict(), "blocks": [10**9, 1]})},
+        "do not fit its own configuration",
+    ),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files with holes")
+@pytest.mark.parametrize("name", LARGE_FILES)
+def test_no_more_than_a_header_is_read_of_files_that_are_not_weights(name: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    head, words = LARGE_FILES[name]
+    if isinstance(head, dict):
+        head = header_of(head, {"x": [LARGE // 4, 2]})
+        path = sparse(tmp_path / "w.safetensors", head, len(head) + LARGE)
+    else:
+        path = sparse(tmp_path / "w.safetensors", head, LARGE)
+    read_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError) as caught:
+        read_card(path)
+    assert words in str(caught.value)
+    assert str(caught.value).count("\n") == 0
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - read_before) / 1024
+    assert grown_mb < 200
 
 
 def test_missing_files_are_refused(tmp_path: Path) -> None:

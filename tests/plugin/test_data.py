@@ -39,7 +39,7 @@ def test_recordings_come_with_their_figures(tmp_path: Path, sink: type, name: st
     [(image, meta, kind)] = reader(str(tmp_path / name))
     assert kind == "image"
     assert np.array_equal(image, np.stack(frames))
-    assert list(meta["scale"])[-2:] == [1.5, 1.5]
+    assert list(meta["scale"])[-2:] == [6.0, 1.5]
     about = meta["metadata"]["sasnet_live"]
     assert about["record"]["model"] == "fake"
     assert [frame["confidence"] for frame in about["frames"]] == [1, 2, 3]
@@ -69,7 +69,7 @@ def test_positions_of_a_zarr_become_layers(tmp_path: Path) -> None:
     for position, (image, meta, _) in enumerate(layers):
         assert meta["name"] == f"a Pos{position}"
         assert np.array_equal(image, np.stack(frames[position::2]))
-        assert (meta["axis_labels"], meta["scale"]) == (("t", "y", "x"), (1.0, 1.5, 1.5))
+        assert (meta["axis_labels"], meta["scale"]) == (("t", "y", "x"), (1.0, 6.0, 1.5))
         assert meta["units"][-2:] == ("micrometer", "micrometer")
         about = meta["metadata"]["sasnet_live"]
         assert about["record"]["model"] == "fake"
@@ -107,14 +107,15 @@ def test_files_of_others_are_left_to_others(tmp_path: Path) -> None:
 def _record(sink: object, axes: tuple[Axis, ...]) -> list[np.ndarray]:
     registrar = FakeRegistrar()
     count = 3 if not axes else 4
-    stream = StreamInfo((32, 48), np.dtype(np.uint16), axes=axes, expected=count if axes else None, pixel_size_um=1.5)
+    expected = count if axes else None
+    stream = StreamInfo((32, 48), np.dtype(np.uint16), axes=axes, expected=expected, pixel_size_um=(6.0, 1.5))
     sink.open(stream)  # type: ignore[attr-defined]
     written = []
     for number in range(count):
         raw = np.random.default_rng(number).integers(0, 99, (32, 48)).astype(np.uint16)
         registration = registrar.register(raw)
         index = {axes[0].name: number // 2, axes[1].name: number % 2} if axes else {}
-        sink.write(Frame(raw, index, number, metadata={"pixel_size_um": 1.5}), registration)  # type: ignore[attr-defined]
+        sink.write(Frame(raw, index, number, metadata={"pixel_size_um": (6.0, 1.5)}), registration)  # type: ignore[attr-defined]
         written.append(registration.image)
     sink.close()  # type: ignore[attr-defined]
     return written
@@ -135,6 +136,6 @@ def test_napari_opens_them(tmp_path: Path, sink: type, name: str) -> None:
     assert [layer.name for layer in viewer.layers] == ["a vessels", "a oxygen"]
     for channel, layer in enumerate(viewer.layers):
         assert np.array_equal(layer.data, np.stack(frames[channel::2]))
-        assert layer.scale[-2:].tolist() == [1.5, 1.5]
+        assert layer.scale[-2:].tolist() == [6.0, 1.5]
         assert str(layer.units[-1]) == "micrometer"
         assert layer.metadata["sasnet_live"]["means"]["confidence"] == pytest.approx(2.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -129,3 +130,62 @@ def test_what_cannot_be_recorded_is_refused_at_once(tmp_path: Path, change: dict
     settings = replace(LiveSettings(record_folder=str(tmp_path)), **change)
     with pytest.raises(InputError, match=words):
         RecordingPlan.of(settings).sinks(dict)
+
+
+class Turns:
+    """The queue of a pipeline, as far as the recorder asks it."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def next(self) -> None:
+        self._calls.pop(0)()
+
+
+def test_frames_that_wait_at_the_end_are_recorded_and_those_that_wait_at_the_beginning_are_not() -> None:
+    recorder, first, second, turns = Recorder(), Memory(), Memory(), Turns()
+    recorder.open(STREAM)
+    recorder.begin([first], turns)
+    assert recorder.recording
+    assert not recorder.begun
+    feed(recorder, 0)
+    turns.next()
+    feed(recorder, 1, 2)
+    recorder.end(turns)
+    recorder.begin([second], turns)  # while the frames of the first one still wait
+    feed(recorder, 3)
+    assert recorder.frames == 3
+    turns.next()
+    turns.next()
+    feed(recorder, 4)
+    recorder.end(turns)
+    assert not recorder.recording
+    assert not recorder.idle
+    feed(recorder, 5)
+    turns.next()
+    feed(recorder, 6)
+    assert recorder.idle
+    assert first.calls == ["open", 1, 2, 3, "close"]
+    assert second.calls == ["open", 4, 5, "close"]
+    assert recorder.frames == 2
+
+
+def test_frames_that_were_dropped_between_those_recorded_are_counted() -> None:
+    recorder, memory = Recorder(), Memory()
+    recorder.open(STREAM)
+    feed(recorder, 0, 7)
+    recorder.begin([memory])
+    feed(recorder, 11, 12, 15, 16)
+    assert recorder.missed == 2  # 13 and 14, not what came before
+    feed(recorder, 0)  # the source was started again
+    assert recorder.missed == 2
+    assert recorder.unregistered == 0
+    recorder.write(Frame(RAW, {}, 1), replace(REGISTRATION, accepted=False))
+    assert recorder.unregistered == 1
+    recorder.end()
+    recorder.flush()
+    recorder.begin([memory])
+    assert (recorder.missed, recorder.unregistered) == (0, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,124 @@ def test_parquet(tmp_path: Path) -> None:
     assert read["frame"] == [0, 1, 2]
     assert read["elapsed_ms"] == [0, 1, 2]
     assert not table.partial.exists()
+
+
+class FullDisk:
+    """A file on a disk that takes so many bytes more, then part of what comes, then nothing."""
+
+    def __init__(self, file: object, room: int) -> None:
+        self._file, self._room = file, room
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def write(self, content: memoryview) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = min(self._room, len(content))
+        self._room -= taken
+        return self._file.write(content[:taken])  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.parametrize("room", range(0, 120, 13))
+def test_a_full_disk_leaves_whole_rows_under_the_partial_name(tmp_path: Path, room: int) -> None:
+    table = MetricsTable(tmp_path / "m.csv")
+    table.write({"frame": 0}, registration(0))
+    table._file = FullDisk(table._file, room)  # type: ignore[assignment]
+
+    def fill() -> None:
+        for number in range(1, 9):
+            table.write({"frame": number}, registration(number))
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
+    with pytest.raises(InputError, match="a row could not be written; the table stays under this name"):
+        table.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv.partial"]
+    content = table.partial.read_bytes()
+    assert content.endswith(b"\n")
+    assert [row["frame"] for row in rows(table.partial)] == [str(n) for n in range(content.count(b"\n") - 1)]
+
+
+def test_rows_that_are_gone_are_noticed(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path / "m.csv")
+    for number in range(3):
+        table.write({"frame": number}, registration(number))
+    os.truncate(table.partial, table.partial.stat().st_size - 5)
+    with pytest.raises(InputError, match="2 of 3 rows are in it"):
+        table.close()
+    assert not table.path.exists()
+
+
+def test_a_disk_that_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = MetricsTable(tmp_path / "m.csv")
+    table.write({"frame": 0}, registration(0))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot be completed \(No space left on device\); its 1 rows are in"):
+        table.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv.partial"]
+
+
+def test_another_writer_of_the_table_empties_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    with MetricsTable(tmp_path / "m.csv") as first:
+        first.write({"frame": 0}, registration(0))
+        before = first.partial.read_bytes()
+        for options in ({"overwrite": True}, {"resume": True}):
+            with pytest.raises(InputError, match="another process is writing"):
+                MetricsTable(tmp_path / "m.csv", **options)
+        assert first.partial.read_bytes() == before
+    assert len(rows(tmp_path / "m.csv")) == 1
+
+
+def test_index_columns_are_whole_numbers(tmp_path: Path) -> None:
+    with MetricsTable(tmp_path / "m.csv", ("file", "T", "elapsed_s")) as table:
+        table.write({"file": "a", "T": np.int64(3), "elapsed_s": 0.5}, registration(0))
+        with pytest.raises(InputError, match=r"T is 'x'; expected a whole number"):
+            table.write({"file": "a", "T": "x", "elapsed_s": 0.5}, registration(0))
+    assert len(rows(tmp_path / "m.csv")) == 1
+
+
+@pytest.mark.parametrize("content", ["none", "accepted", "passed through", "without figures", "odd names"])
+def test_parquet_tables_have_one_schema_whatever_is_in_them(tmp_path: Path, content: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is an optional dependency")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    figures = {
+        "none": [],
+        "accepted": [registration(1), registration(2)],
+        "passed through": [registration(1, "noise, 'x' and \"y\"")],
+        "without figures": [{"accepted": False}],
+        "odd names": [registration(1, "null"), registration(2, "1"), registration(3, "nan")],
+    }[content]
+    with MetricsTable(tmp_path / "m.parquet", ("file", "frame", "t", "elapsed_s")) as table:
+        for number, one in enumerate(figures):
+            name = str(number) if content == "odd names" else "a.tif"
+            table.write({"file": name, "frame": number, "t": None, "elapsed_s": number}, one)
+    read = parquet.read_table(tmp_path / "m.parquet")
+    text, whole, real, flag = pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.bool_()
+    assert list(zip(read.schema.names, read.schema.types, strict=True)) == [
+        ("file", text), ("frame", whole), ("t", whole), ("elapsed_s", real),
+        *((name, real) for name in ("ncc_before", "ncc_after", "ssim_before", "ssim_after", "displacement_px_mean")),
+        ("confidence", real), ("elapsed_ms", real), ("doubtful_lines", whole), ("accepted", flag), ("reason", text),
+    ]  # fmt: skip
+    reasons = [one.reason if isinstance(one, Registration) else "" for one in figures]
+    assert read["reason"].to_pylist() == reasons
+    assert [path.name for path in tmp_path.iterdir()] == ["m.parquet"]
+
+
+def test_a_conversion_that_fails_leaves_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an optional dependency")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    table = MetricsTable(tmp_path / "m.parquet")
+    table.write({"frame": 0}, registration(0))
+    monkeypatch.setattr(parquet, "write_table", full)
+    with pytest.raises(InputError, match="cannot be completed"):
+        table.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["m.parquet.partial"]

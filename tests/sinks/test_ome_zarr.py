@@ -39,7 +39,7 @@ def read(path: Path) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_an_acquisition_becomes_an_image_with_its_axes_and_figures(tmp_path: Path, dtype: Any) -> None:
-    info = stream(T4, C2, dtype=dtype, pixel_size_um=1.25, interval_s=0.5)
+    info = stream(T4, C2, dtype=dtype, pixel_size_um=(5.0, 1.25), interval_s=0.5)
     frames = [frame(2 * t + c, dtype, t=t, c=c) for t in range(4) for c in range(2)]
     report = write(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "lite"}), info, frames)
     assert (report.verified, report.problem) == (8, "")
@@ -49,7 +49,7 @@ def test_an_acquisition_becomes_an_image_with_its_axes_and_figures(tmp_path: Pat
     attributes = json.loads((tmp_path / "a.ome.zarr" / "zarr.json").read_text())["attributes"]
     multiscale = attributes["ome"]["multiscales"][0]
     assert [axis["name"] for axis in multiscale["axes"]] == ["t", "c", "y", "x"]
-    assert multiscale["datasets"][0]["coordinateTransformations"][0]["scale"] == [0.5, 1.0, 1.25, 1.25]
+    assert multiscale["datasets"][0]["coordinateTransformations"][0]["scale"] == [0.5, 1.0, 5.0, 1.25]
     assert attributes["sasnet_live"]["model"] == "lite"
     assert json.loads(attributes["sasnet_live"]["channels"]) == ["DAPI", "FITC"]
     assert attributes["ome_writers"]["frame_metadata"][3]["ncc_after"] == 0.9
@@ -108,6 +108,20 @@ def test_what_is_there_is_replaced_only_if_asked(tmp_path: Path) -> None:
         OmeZarrSink(path)
     write(OmeZarrSink(path, overwrite=True), stream(), [frame(n) for n in range(2)])
     assert read(path).shape == (2, H, W)
+
+
+def test_an_image_that_another_writes_is_not_removed(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl", reason="locking is left to the system on Windows")
+    path = tmp_path / "a.ome.zarr"
+    first, second = OmeZarrSink(path), OmeZarrSink(path, overwrite=True)
+    first.open(stream())
+    for n in range(3):
+        first.write(frame(n), registration(frame(n)))
+    with pytest.raises(InputError, match="another process is writing"):
+        second.open(stream())
+    assert first.close().verified == 3
+    assert write(second, stream(), [frame(0)]).verified == 1
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")

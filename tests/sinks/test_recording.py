@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.sinks import metrics_table
 from sasnet_live.sinks.layout import PageOrder
-from sasnet_live.sinks.ome_tiff import frame_figures, read_record
+from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.output import as_dtype
 from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink
+from sasnet_live.stack import StackLayout
 from sasnet_live.stream import Axis, StreamInfo
 
 H, W = 12, 10
@@ -50,7 +54,9 @@ T4, C2 = Axis("t", 4), Axis("c", 2, ("DAPI", "FITC"))
 
 
 def test_an_acquisition_becomes_a_stack_with_its_axes_calibration_and_figures(tmp_path: Path) -> None:
-    info = stream(T4, C2, pixel_size_um=1.25, interval_s=0.5, source="camera", metadata={"useq": {"axis_order": "tc"}})
+    info = stream(
+        T4, C2, pixel_size_um=(5.0, 1.25), interval_s=0.5, source="camera", metadata={"useq": {"axis_order": "tc"}}
+    )
     frames = [frame(2 * t + c, t=t, c=c) for t in range(4) for c in range(2)]
     sink = OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "lite", "weights_sha256": "abc"})
     report = write(sink, info, frames)
@@ -59,7 +65,7 @@ def test_an_acquisition_becomes_a_stack_with_its_axes_calibration_and_figures(tm
         series = tiff.series[0]
         assert (series.axes, series.shape) == ("TCYX", (4, 2, H, W))
         pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
-        assert pixels["PhysicalSizeX"] == 1.25
+        assert (pixels["PhysicalSizeY"], pixels["PhysicalSizeX"]) == (5.0, 1.25)
         assert [channel["Name"] for channel in pixels["Channel"]] == ["DAPI", "FITC"]
         assert [plane["DeltaT"] for plane in pixels["Plane"]] == pytest.approx([0.1 * n for n in range(8)])
         np.testing.assert_array_equal(series.asarray()[..., 0, 0].ravel(), np.arange(8) + 101)
@@ -195,6 +201,68 @@ def test_axes_of_a_stream_as_letters(axes: tuple[Axis, ...], expected: int | Non
     if order.names:
         last = order.page({axis.name: axis.size - 1 for axis in axes})
         assert last == (expected or 0) - 1
+
+
+def test_memory_does_not_grow_with_a_recording(tmp_path: Path) -> None:
+    def held(count: int) -> tuple[float, float]:
+        """Bytes held after so many frames, and most that were held while the file was completed."""
+        sink = OmeTiffSink(tmp_path / f"{count}.ome.tiff")
+        sink.open(stream())
+        one = registration(frame(0))
+        tracemalloc.start()
+        for n in range(count):
+            sink.write(frame(n), one)
+        gc.collect()
+        now, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        assert sink.close().verified == count
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return now, peak
+
+    few, many = held(1000), held(2000)
+    assert (many[0] - few[0]) / 1000 < 10
+    assert (many[1] - few[1]) / 1000 < 100  # bytes a frame: two numbers, and a piece of text at a time
+
+
+def test_times_of_frames_survive_an_interruption(tmp_path: Path) -> None:
+    layout = StackLayout((H, W), np.dtype("uint16"), "T", (3,))
+    writer = OmeTiffWriter(tmp_path / "a.ome.tiff", layout)
+    writer.write(frame(0).data, times={"DeltaT": 0.25, "ExposureTime": 5.0})
+    writer.abandon()
+    with OmeTiffWriter(tmp_path / "a.ome.tiff", layout, resume=True) as writer:
+        writer.write(frame(1).data)
+        writer.write(frame(2).data, times={"DeltaT": 0.75})
+    planes = tifffile.xml2dict(tifffile.tiffcomment(tmp_path / "a.ome.tiff"))["OME"]["Image"]["Pixels"]["Plane"]
+    assert [plane.get("DeltaT") for plane in planes] == [0.25, None, 0.75]
+    assert [plane.get("ExposureTime") for plane in planes] == [5.0, None, None]
+
+
+def test_a_table_whose_rows_could_not_all_be_written_stays_partial(tmp_path: Path) -> None:
+    sink = MetricsSink(tmp_path / "m.csv")
+    sink.open(stream())
+    sink.write(frame(0), registration(frame(0)))
+    assert sink._table is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics_table, "write_all", _full)
+        with pytest.raises(OSError, match="No space"):
+            sink.write(frame(1), registration(frame(1)))
+    report = sink.close()
+    assert (report.verified, report.complete) == (1, False)
+    assert report.paths == (tmp_path / "m.csv.partial",)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv.partial"]
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("suffix", [".ome.tiff", ".csv"])
+def test_a_name_that_is_a_folder_is_refused_before_the_first_frame(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").mkdir()
+    make: Any = MetricsSink if suffix == ".csv" else OmeTiffSink
+    with pytest.raises(InputError, match="is a folder; choose another name"):
+        make(tmp_path / f"a{suffix}", overwrite=True)
 
 
 _KILLED = """

@@ -28,6 +28,7 @@ from sasnet_live.sources import live_poll  # noqa: E402
 from sasnet_live.sources.core import connect_direct, find_core  # noqa: E402
 from sasnet_live.sources.live_poll import LivePoll  # noqa: E402
 from sasnet_live.sources.micromanager import MicroManagerSource  # noqa: E402
+from sasnet_live.sources.pixel_size import pixel_size  # noqa: E402
 from sasnet_live.sources.useq_stream import stream_of  # noqa: E402
 
 
@@ -70,7 +71,7 @@ def test_an_acquisition_is_one_stream_with_its_axes(
         ("z", 3, ()),
         ("c", 2, ("DAPI", "FITC")),
     ]
-    assert (stream.expected, stream.pixel_size_um, stream.z_step_um, stream.exposure_ms) == (24, 1.0, 1.0, 2.0)
+    assert (stream.expected, stream.pixel_size_um, stream.z_step_um, stream.exposure_ms) == (24, (1.0, 1.0), 1.0, 2.0)
     assert stream.source == 'camera "Camera"'
     assert stream.metadata["useq"]["axis_order"] == ["t", "z", "c"]
     indices = [tuple(frame.index[axis] for axis in "tzc") for frame in collector.frames]
@@ -362,6 +363,48 @@ def test_a_pixel_size_that_changes_in_live_mode_is_noticed(
     wait_for(lambda: bool(collector.frames))
     demo_core.setConfig("Objective", "20X")
     wait_for(lambda: collector.frames[-1].metadata["pixel_size_um"] == 0.5)
+
+
+@pytest.mark.parametrize("how", ["acquisition", "live mode", "snap"])
+def test_a_px_that_is_not_square_has_both_its_sizes(
+    demo_core: Any, source: MicroManagerSource, collector: Collector, how: str
+) -> None:
+    """As OR-PAM scanners have it: steps along the slow axis are longer. Micro-Manager's pixel size is one number."""
+    demo_core.setPixelSizeAffine("Res20x", (0.5, 0.0, 0.0, 0.0, 1.5, 0.0))
+    for config, expected in (("20X", (1.5, 0.5)), ("10X", 1.0)):
+        demo_core.setConfig("Objective", config)
+        before = len(collector.frames)
+        if how == "acquisition":
+            run(demo_core, timelapse(2))
+            assert collector.streams[-1].pixel_size_um == (expected if expected != 1.0 else (1.0, 1.0))
+        elif how == "snap":
+            demo_core.snap()
+        else:
+            demo_core.startContinuousSequenceAcquisition(0)
+        wait_for(lambda before=before: len(collector.frames) > before)  # type: ignore[misc]
+        assert collector.frames[-1].metadata["pixel_size_um"] == expected
+        if how == "live mode":
+            other, size = ("10X", 1.0) if config == "20X" else ("20X", (1.5, 0.5))
+            demo_core.setConfig("Objective", other)
+            wait_for(lambda size=size: collector.frames[-1].metadata["pixel_size_um"] == size)  # type: ignore[misc]
+            demo_core.stopSequenceAcquisition()
+
+
+@pytest.mark.parametrize(
+    ("size_um", "affine", "expected"),
+    [
+        (1.25, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 1.25),  # nobody set the affine
+        (1.0, (), 1.0),
+        (0.0, (0.0,) * 6, 0.0),
+        (1.0, (1.002, 0.0, 0.0, 0.0, 0.998, 0.0), 1.0),
+        (0.5, (0.5, 0.0, 0.0, 0.0, -2.0, 0.0), (2.0, 0.5)),
+        (0.5, (0.0, 2.0, 0.0, 0.5, 0.0, 0.0), (2.0, 0.5)),  # the scanner is turned by 90 degrees
+        (0.0, (0.5, 0.0, 0.0, 0.0, 2.0, 0.0), (2.0, 0.5)),
+        (1.0, (float("nan"), 0.0, 0.0, 0.0, 2.0, 0.0), 1.0),
+    ],
+)
+def test_the_size_of_a_px_from_both_calibrations(size_um: float, affine: tuple[float, ...], expected: object) -> None:
+    assert pixel_size(size_um, affine) == pytest.approx(expected)
 
 
 def test_nothing_asks_the_core_for_anything_once_the_source_is_stopped(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import socket
+from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from sasnet_live import __version__
 from sasnet_live.errors import InputError
@@ -23,7 +26,7 @@ from sasnet_live.training.devices import Process, autocast_dtype, pick_device
 from sasnet_live.training.loop import BEST, Progress, train
 from sasnet_live.training.losses import losses
 from sasnet_live.training.settings import TrainingSettings
-from sasnet_live.training.state import load_state, save_state
+from sasnet_live.training.state import load_state, save_state, steps_kept
 from sasnet_live.training.weights import LossWeights
 from tiny_training import EXPLICIT, IMPLICIT, InlinePool, train_in_step
 
@@ -171,6 +174,102 @@ def test_a_state_of_another_network_is_refused(tmp_path: Path, monkeypatch: pyte
         train(SHORT, tmp_path, resume=True, device="cpu")
 
 
+def edited(folder: Path, change: Callable[[dict[str, torch.Tensor], dict[str, Any]], None]) -> bytes:
+    """Change the tensors or the record of a state in place; its bytes."""
+    path = folder / "state.safetensors"
+    with safe_open(str(path), framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    record = record_of(folder)
+    change(tensors, record)
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"record": json.dumps(record)})
+    return path.read_bytes()
+
+
+def filled(name: str, value: float) -> Callable[[dict[str, torch.Tensor], dict[str, Any]], None]:
+    return lambda tensors, record: tensors[name].view(-1)[:1].fill_(value) and None
+
+
+def reshaped(name: str) -> Callable[[dict[str, torch.Tensor], dict[str, Any]], None]:
+    return lambda tensors, record: tensors.update({name: torch.zeros(3, 5, 7)})
+
+
+WEIGHT = "renderer.leave.weight"
+SPOILT_STATES: dict[str, tuple[Callable[[dict[str, torch.Tensor], dict[str, Any]], Any], str]] = {
+    "NaN in the network": (filled(f"network.{WEIGHT}", math.nan), f"network.{WEIGHT} holds NaN or infinite numbers"),
+    "infinity in the average": (filled(f"average.{WEIGHT}", math.inf), f"average.{WEIGHT} holds NaN"),
+    "NaN in a moment": (filled("optimizer.3.exp_avg_sq", math.nan), "optimizer.3.exp_avg_sq holds NaN"),
+    "NaN in a count": (filled("optimizer.0.step", math.nan), "optimizer.0.step holds NaN"),
+    "a weight of another shape": (reshaped(f"network.{WEIGHT}"), "is not of the network in settings.json"),
+    "a moment of another shape": (reshaped("optimizer.2.exp_avg"), "is not of the network in settings.json"),
+    "a count of another shape": (reshaped("optimizer.2.step"), "is not of the network in settings.json"),
+    "a moment missing": (lambda t, r: t.pop("optimizer.0.exp_avg"), "is not of the network in settings.json"),
+    "a weight missing": (lambda t, r: t.pop(f"average.{WEIGHT}"), "is not of the network in settings.json"),
+    "a moment too many": (reshaped("optimizer.999.exp_avg"), "is not of the network in settings.json"),
+    "an optimizer of words": (reshaped("optimizer.first.exp_avg"), "is not of the network in settings.json"),
+    "a tensor without a dot": (reshaped("optimizer."), "is not of the network in settings.json"),
+    "other settings": (
+        lambda t, r: r["settings"].update(learning_rate=1.0),
+        "was trained with learning_rate 1.0, and settings.json says 0.002; put that back",
+    ),
+    "another geometry": (lambda t, r: r["settings"]["geometry"].update(first="backward"), "was trained with geometry"),
+    "no step": (lambda t, r: r.pop("step"), "its record is damaged"),
+    "a step of words": (lambda t, r: r.update(step="four"), "its record is damaged"),
+    "a step below 0": (lambda t, r: r.update(step=-4), "its record is damaged"),
+    "a best that is NaN": (lambda t, r: r.update(best=math.nan), "its record is damaged"),
+    "a time that is infinite": (lambda t, r: r.update(elapsed_s=math.inf), "its record is damaged"),
+    "a history of words": (lambda t, r: r.update(history="long"), "its record is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT_STATES)
+def test_a_spoilt_state_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    change, words = SPOILT_STATES[name]
+    interrupted(tmp_path, 5)
+    content = edited(tmp_path, change)
+    with pytest.raises(InputError) as caught:
+        train(SHORT, tmp_path, resume=True, device="cpu")
+    assert str(caught.value).startswith(str(tmp_path / "state.safetensors"))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "state.safetensors").read_bytes() == content
+
+
+@pytest.mark.parametrize("left", [0, 4, 8, 9, 500, 0.5, 0.99, -1])
+def test_a_truncated_state_is_refused(tmp_path: Path, left: float) -> None:
+    interrupted(tmp_path, 5)
+    path = tmp_path / "state.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(left * len(content)) if isinstance(left, float) else left])
+    with pytest.raises(InputError, match="not the state of a training run"):
+        train(SHORT, tmp_path, resume=True, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors, record: None,
+        lambda tensors, record: record.pop("settings"),  # as earlier versions wrote it
+        lambda tensors, record: record["settings"].update(workers=3, recordings=["moved.tif"]),
+        lambda tensors, record: [tensors.pop(name) for name in list(tensors) if name.startswith("optimizer.")],
+    ],
+    ids=["unchanged", "of an earlier version", "files moved", "without a gradient so far"],
+)
+def test_a_sound_state_is_gone_on_from(tmp_path: Path, change: Callable[..., None]) -> None:
+    interrupted(tmp_path, 5)
+    edited(tmp_path, change)
+    told: list[Progress] = []
+    train(SHORT, tmp_path, resume=True, device="cpu", report=told.append)
+    assert told[0].step == 5
+
+
+def test_how_far_a_run_is_kept(tmp_path: Path) -> None:
+    assert steps_kept(tmp_path) == 0
+    interrupted(tmp_path, 9)
+    assert steps_kept(tmp_path) == 8
+    (tmp_path / "state.safetensors").write_bytes(b"a poem")
+    assert steps_kept(tmp_path) == 0
+
+
 # What cannot be trained
 
 
@@ -192,6 +291,12 @@ def test_nothing_is_written_where_a_run_cannot_begin(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written to"):
         train(SHORT, tmp_path / "file", device="cpu")
+
+
+def test_a_run_without_a_score_has_no_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "merit", lambda scores: math.nan)
+    with pytest.raises(RuntimeError, match="has no best weights: no validation gave a score"):
+        train(SHORT, tmp_path, device="cpu")
 
 
 def test_a_run_that_diverges_says_so(tmp_path: Path) -> None:

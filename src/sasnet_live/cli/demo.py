@@ -28,7 +28,9 @@ def demo(
     from rich.table import Table
 
     from sasnet_live.evaluation.demo import PICTURE, RAW, REGISTERED, TABLE, demonstrate, draw
+    from sasnet_live.reprocess.plan import check_writable_folder
 
+    check_writable_folder(out)
     console = Console(highlight=False)
     console.print(f"Simulating {frames} frames of {size} x {size} px from a {level} scanner, then registering them ...")
     result = demonstrate(out, frames=frames, size=size, level=level, model=model, device=device, seed=seed)

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
+
+from . import options
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -15,16 +19,19 @@ _PACKAGES = ("torch", "numpy", "tifffile", "pymmcore-plus", "ome-writers", "napa
 
 def info(
     file: Annotated[Path | None, typer.Argument(help="A TIFF file to describe.", show_default=False)] = None,
+    largest_frame: options.LargestFrame = LARGEST_MIB,
 ) -> None:
     """Show versions, devices and models; or, for a TIFF file, its axes and what was done to it."""
-    _print(_file(file) if file is not None else _installation())
+    _print(_file(file, largest_frame) if file is not None else _installation())
 
 
 def _print(lines: Iterator[tuple[str, str]]) -> None:
     pairs = list(lines)
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
-        typer.echo(f"{name:<{width}}{value}".rstrip())
+        line = f"{name:<{width}}{value}".rstrip()
+        # A file may hold whatever a terminal would act on.
+        typer.echo("".join(c if c.isprintable() else " " for c in line))
 
 
 def _installation() -> Iterator[tuple[str, str]]:
@@ -100,12 +107,12 @@ def _short(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _file(path: Path) -> Iterator[tuple[str, str]]:
+def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
     from sasnet_live.sinks.ome_tiff import read_record
     from sasnet_live.sources.tiff import TiffStack
 
-    with TiffStack(path) as stack:
-        layout = stack.layout
+    with TiffStack(path, largest_mib=largest_mib) as stack:
+        layout, remarks = stack.layout, stack.remarks
     yield "file", str(path)
     yield "axes", f"{layout.axes}YX"
     yield "sizes", " x ".join(str(size) for size in layout.shape)
@@ -118,6 +125,8 @@ def _file(path: Path) -> Iterator[tuple[str, str]]:
         yield "interval", f"{layout.interval_s:.6g} s"
     if layout.channel_names:
         yield "channels", ", ".join(layout.channel_names)
+    for remark in remarks:
+        yield "note", remark.removeprefix(f"{path}: ")
     record = read_record(path)
     if not record:
         yield "written by", "another program"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import name_and_ending, renamed
 
 from . import options
 
@@ -85,25 +86,42 @@ class Job:
     overwrite: bool
     json: bool
 
+    @property
+    def images(self) -> dict[Content, Path]:
+        """The stacks to write, by what is in them."""
+        named: dict[Content, Path] = {}
+        if self.out is not None and self.side_by_side:
+            named["side by side"] = self.out
+        elif self.out is not None and self.registrar.output == "both":
+            named |= {"registered": renamed(self.out, "_rendered"), "warped": renamed(self.out, "_warped")}
+        elif self.out is not None:
+            named["registered"] = self.out
+        if self.raw is not None:
+            named["raw"] = self.raw
+        return named
+
+    @property
+    def table(self) -> Path | None:
+        """The table of figures to write."""
+        if self.metrics is None and self.out is not None:
+            return self.out.with_name(name_and_ending(self.out)[0] + "_metrics.csv")
+        return self.metrics
+
+    @property
+    def outputs(self) -> list[Path]:
+        """All files to write."""
+        return [*self.images.values(), *([] if self.table is None else [self.table])]
+
     def sinks(self, record: Callable[[], dict[str, str]]) -> list[FrameSink]:
         """Where frames go; refuses now what cannot be written later."""
         from sasnet_live.sinks.recording import MetricsSink
 
         found: list[FrameSink] = []
-        if self.out is not None:
-            both = self.registrar.output == "both" and not self.side_by_side
-            content: Content = "side by side" if self.side_by_side else "registered"
-            path = _named(self.out, "rendered") if both else self.out
-            found.append(_image_sink(path, content, self.dtype, record, self.overwrite))
-            if both:
-                found.append(_image_sink(_named(self.out, "warped"), "warped", self.dtype, record, self.overwrite))
-        if self.raw is not None:
-            found.append(_image_sink(self.raw, "raw", None, record, self.overwrite))
-        metrics = self.metrics
-        if metrics is None and self.out is not None:
-            metrics = self.out.with_name(self.out.name.split(".")[0] + "_metrics.csv")
-        if metrics is not None:
-            found.append(MetricsSink(metrics, overwrite=self.overwrite))
+        for content, path in self.images.items():
+            dtype = None if content == "raw" else self.dtype
+            found.append(_image_sink(path, content, dtype, record, self.overwrite))
+        if self.table is not None:
+            found.append(MetricsSink(self.table, overwrite=self.overwrite))
         return found
 
 
@@ -310,11 +328,6 @@ def _dtype(name: str | None) -> Any:
         return None if name is None else np.dtype(name)
     except TypeError:
         raise InputError(f"dtype is {name!r}; expected a name such as uint16 or float32") from None
-
-
-def _named(path: Path, what: str) -> Path:
-    stem, *suffixes = path.name.split(".")
-    return path.with_name(".".join([f"{stem}_{what}", *suffixes]))
 
 
 def _view_for_standard_output() -> View:

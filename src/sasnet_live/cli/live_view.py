@@ -170,7 +170,7 @@ def row_of(frame: Frame, registration: Registration) -> tuple[str, ...]:
         f"{metrics.displacement_px_mean:+.2f}",
         f"{metrics.confidence:.2f}",
         f"{metrics.elapsed_ms:.1f}",
-        "" if registration.accepted else registration.reason,
+        registration.reason,
     )
 
 

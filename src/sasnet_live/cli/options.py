@@ -63,6 +63,10 @@ SearchPx = Annotated[
         "frame clearly fits better there.",
     ),
 ]
+LargestFrame = Annotated[
+    float,
+    typer.Option(metavar="MIB", min=1, help="Memory that a frame may take unpacked, however small its file."),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="NAME.ome.tiff|NAME.ome.zarr", help="Write the registered frames."),

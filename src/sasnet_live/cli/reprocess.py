@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
+
 from . import options
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def reprocess(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Register what is whole of a truncated file.")
     ] = False,
+    largest_frame: options.LargestFrame = LARGEST_MIB,
     line_axis: options.LineAxis = "rows",
     first: options.First = "forward",
     mirrored: options.Mirrored = False,
@@ -57,6 +60,9 @@ def reprocess(
     overwrite: options.Overwrite = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with interrupted outputs; leave complete ones as they are.")
+    ] = False,
+    include_registered: Annotated[
+        bool, typer.Option("--include-registered", help="Take also files that this program has registered.")
     ] = False,
 ) -> None:
     """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
@@ -82,9 +88,11 @@ def reprocess(
         align_on=align_on,
         axes=axes,
         allow_missing=allow_missing,
+        largest_mib=largest_frame,
         dtype=dtype,
         overwrite=overwrite,
         resume=resume,
+        include_registered=include_registered,
     )
     try:
         with _progress(Console(stderr=True)) as show:
@@ -92,8 +100,11 @@ def reprocess(
     except KeyboardInterrupt:
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")
         raise typer.Exit(INTERRUPTED) from None
-    for file in report.failed:
-        complain(file.error)
+    if report.left_out:
+        complain(report.left_out_in_words)
+    for file in report.files:
+        for line in (*file.remarks, *filter(None, [file.error])):
+            complain(line)
     if len(report.failed) < len(report.files):
         _print_table(report, Console())
     if context.find_root().params["debug"] and report.failed and report.failed[0].exception is not None:
@@ -146,8 +157,8 @@ def _figures(step: Progress) -> str:
     if step.registration is None:
         return ""
     metrics = step.registration.metrics
-    flag = "" if step.registration.accepted else f"  passed through: {step.registration.reason}"
-    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}{flag}"
+    flag = step.registration.reason if step.registration.accepted else f"passed through: {step.registration.reason}"
+    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}  {flag}".rstrip()
 
 
 def _print_table(report: ReprocessReport, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import OutputLock
 
 from . import options
 from .live_session import Acquisition, Job, Limited, RegistrarOptions, Session
@@ -99,7 +100,7 @@ def run(
         overwrite=overwrite,
         json=json,
     )
-    with Session(job) as session:
+    with OutputLock(job.outputs), Session(job) as session:
         core = _core(config, demo=demo)
         if exposure_ms is not None:
             core.setExposure(exposure_ms)
@@ -128,6 +129,10 @@ def watch(
     until_idle: Annotated[
         float | None, typer.Option(min=0.1, metavar="S", help="Stop when no file has come or changed for so long.")
     ] = None,
+    settle: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="S", help="A file is complete when it has not changed for so long; 0.3 s."),
+    ] = None,
     out: options.Out = None,
     raw: options.Raw = None,
     metrics: options.Metrics = None,
@@ -152,12 +157,15 @@ def watch(
     """Register the TIFF files that another program writes into a folder, each when it is complete.
 
     Files with one frame each make one stack; a file with several frames makes a stack of its own, the second one named
-    NAME_002 and so on. Ctrl-C finishes and exits with 130. Exit status 1: a file or frame was passed over.
+    NAME_002 and so on. One that grows gives its new frames. Files that this program has registered are left out. Ctrl-C
+    finishes and exits with 130. Exit status 1: a file or frame was passed over.
     """
-    from sasnet_live.sources.folder import FolderSource
+    from sasnet_live.watching import refuse_output_in, watch_folder
 
-    _outside(folder, out, raw)
-    source = FolderSource(folder, existing=not new_only)
+    from . import complain
+
+    for path in (out, raw):
+        refuse_output_in(folder, path)
     registrar = RegistrarOptions(
         model=model,
         device=device,
@@ -172,6 +180,15 @@ def watch(
         crop=crop,
         slow_axis=slow_axis,
     )
+    as_they_are = [raw] if dtype else [out, raw]
+    source = watch_folder(
+        folder,
+        registrar.geometry,
+        align_on=align_on,
+        into_tiff=any(path is not None and path.suffix.lower() != ".zarr" for path in as_they_are),
+        existing=not new_only,
+        settle_s=settle,
+    )
     job = Job(
         registrar=registrar,
         out=out,
@@ -184,16 +201,21 @@ def watch(
         overwrite=overwrite,
         json=json,
     )
-    with Session(job) as session:
+    with OutputLock(job.outputs), Session(job) as session:
         session.start(None)
         limited = Limited(session.pipeline, frames)
         source.start(limited)
         session.on_stop(source.stop)
-        session.follow(
-            lambda: source.running and not limited.full and (until_idle is None or source.idle_s < until_idle)
-        )
-        for problem in source.problems:
-            session.complain(problem.reason)
+
+        def goes_on() -> bool:
+            for line in source.take_news():
+                complain(line)
+            return source.running and not limited.full and (until_idle is None or source.idle_s < until_idle)
+
+        session.follow(goes_on)
+        goes_on()  # what came up as it ended
+        if source.problems:
+            session.status = session.status or 1
         if source.error is not None:
             session.complain(source.error)
     raise typer.Exit(session.status)
@@ -256,11 +278,3 @@ def _warm_up_stream(core: CMMCorePlus) -> StreamInfo:
 
     pixel_type = f"uint{8 * core.getBytesPerPixel()}"
     return StreamInfo((core.getImageHeight(), core.getImageWidth()), np.dtype(pixel_type))
-
-
-def _outside(folder: Path, *outputs: Path | None) -> None:
-    for path in outputs:
-        if path is not None and path.resolve().parent == folder.resolve():
-            raise InputError(
-                f"{path}: lies in the folder that is watched and would be taken for input; write elsewhere"
-            )

@@ -41,6 +41,7 @@ def simulate(
     import numpy as np
 
     from sasnet_live.errors import InputError
+    from sasnet_live.files import renamed
     from sasnet_live.simulation.levels import random_scanner
     from sasnet_live.simulation.recording import RecordingSettings, record
     from sasnet_live.sinks.ome_tiff import OmeTiffWriter
@@ -76,16 +77,8 @@ def simulate(
                     layout = StackLayout(
                         (image.shape[0], image.shape[1]), image.dtype, "T", (frames,), interval_s=interval
                     )
-                    writer = OmeTiffWriter(_named(out, kind), layout, record=done, overwrite=overwrite)
+                    writer = OmeTiffWriter(renamed(out, kind), layout, record=done, overwrite=overwrite)
                     writers[kind] = stack.enter_context(writer)
                 writers[kind].write(image, times={"DeltaT": (number - 1) * interval})
     for writer in writers.values():
         typer.echo(f"wrote {writer.path}  {frames} frames")
-
-
-def _named(out: Path, kind: str) -> Path:
-    """``a.ome.tiff`` with a kind before its endings."""
-    stem, *endings = out.name.split(".")
-    if len(endings) > 1 and endings[-2].lower() != "ome":
-        stem, endings = out.name.removesuffix(out.suffix), [out.suffix[1:]]
-    return out.with_name(".".join([stem + kind, *endings]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -100,11 +101,30 @@ def train(
     )
     if resume:
         _refuse_changes(context, settings, TrainingSettings.load(out), out)
+    from . import INTERRUPTED, complain  # the package imports this module
+
     leads = Process.from_environment().leads
-    with _Display(visible=leads) as display:
-        best = run(settings, out, resume=resume, device=device, report=display.show)
+    try:
+        with _Display(visible=leads) as display:
+            best = run(settings, out, resume=resume, device=device, report=display.show)
+    except KeyboardInterrupt:
+        if leads:
+            complain(_interrupted(out))
+        raise typer.Exit(INTERRUPTED) from None
     if leads:
         typer.echo(f"Best weights: {best}")
+
+
+def _interrupted(folder: Path) -> str:
+    """What is kept of an interrupted run, and how to go on."""
+    from sasnet_live.training.settings import TrainingSettings
+    from sasnet_live.training.state import steps_kept
+
+    if not TrainingSettings.are_in(folder):
+        return f"interrupted before the run began: nothing is kept in {folder}"
+    steps, kept = TrainingSettings.load(folder).steps, steps_kept(folder)
+    what = f"{kept} of {steps} steps are kept" if kept else "no step is kept, for the first validation was not reached"
+    return f"interrupted: {what}; go on with: sasnet-live train -o {shlex.quote(str(folder))} --resume"
 
 
 def _widths(channels: str) -> tuple[int, ...]:
@@ -157,7 +177,7 @@ def _refuse_changes(context: typer.Context, given: TrainingSettings, kept: Train
 
 
 class _Display:
-    """Progress bar with the time left, and a table row a validation; plain lines where there is no terminal."""
+    """On a terminal a progress bar with the time left and a table of each validation; elsewhere a line of each."""
 
     def __init__(self, *, visible: bool) -> None:
         from rich.console import Console
@@ -192,22 +212,32 @@ class _Display:
         self._progress.stop()
 
     def show(self, progress: Progress) -> None:
-        text = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
-        self._progress.update(self._task, completed=progress.step, total=progress.steps, losses=text)
+        losses = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+        self._progress.update(self._task, completed=progress.step, total=progress.steps, losses=losses)
         if not progress.scores:
             return
+        left_s = progress.elapsed_s / progress.step * (progress.steps - progress.step)
+        if self._console.is_terminal:
+            self._table(progress, left_s)
+            return
+        scores = "  ".join(
+            f"{score.group} NCC {score.ncc_source:.4f} -> {score.ncc_rendered:.4f} "
+            f"SSIM {score.ssim_source:.4f} -> {score.ssim_rendered:.4f}"
+            for score in progress.scores
+        )
+        best = "  best so far" if progress.best else ""
+        self._line(f"{progress.step} of {progress.steps}  {left_s / 60:.0f} min left  {scores}  {losses}{best}")
+
+    def _table(self, progress: Progress, left_s: float) -> None:
         if not self._header:
             self._line("   step  time left  group       NCC before -> rendered     SSIM before -> rendered")
             self._header = True
-        left_s = progress.elapsed_s / progress.step * (progress.steps - progress.step)
         for score in progress.scores:
             mark = "  best so far" if progress.best and score is progress.scores[-1] else ""
             self._line(
                 f"{progress.step:7d}  {left_s / 60:5.0f} min  {score.group:10s}  {score.ncc_source:.4f} -> "
                 f"{score.ncc_rendered:.4f}           {score.ssim_source:.4f} -> {score.ssim_rendered:.4f}{mark}"
             )
-        if not self._console.is_terminal:
-            self._line(f"         {text}")
 
     def _line(self, text: str) -> None:
         """One line, however long: it may go to a file."""

@@ -202,7 +202,7 @@ def _peaks(comparison: CrossSpectrum, reach: int, passes: tuple[Floats, Floats] 
     shifts = np.arange(-limit, limit + 1)
     correlogram = comparison.correlogram(shifts)
     if passes is not None:
-        correlogram = correlogram * _unevenness(*(np.square(images).sum(0) for images in passes), shifts)
+        correlogram = correlogram * _unevenness(np.square(passes[0]).sum(0), np.square(passes[1]).sum(0), shifts)
     peak = float(correlogram[limit])
     # Samples around the peak belong to it: as far as the target is like itself.
     unlike = np.flatnonzero(comparison.own(shifts[limit : limit + reach + 1]) < OWN)

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.intensity import IntensityScale
 from sasnet_live.scan import LineAxis, Pass, ScanGeometry, forward_neighbours, move_lines, split
 
 from .arrays import Floats
@@ -81,7 +82,7 @@ def detect_geometry(raw: np.ndarray[Any, Any], known: ScanGeometry | None = None
         If the frame is too small or has no content.
     """
     known = known or ScanGeometry()
-    _check(raw)
+    raw = _checked(raw)
     axis, axis_sureness = _line_axis(raw, known.line_axis)
     known = replace(known, line_axis=axis)
     readings = {mirrored: _read(raw, replace(known, backward_mirrored=mirrored)) for mirrored in (False, True)}
@@ -121,7 +122,8 @@ class _Reading:
         return float(self.found.displacement_px.mean())
 
 
-def _check(raw: np.ndarray[Any, Any]) -> None:
+def _checked(raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The frame in units of its own range, float32."""
     if raw.ndim != 2 or raw.dtype.kind not in "uif":
         raise InputError(
             f"a frame of shape {raw.shape} and type {raw.dtype} came; expected one frame (H, W) of numbers"
@@ -130,6 +132,10 @@ def _check(raw: np.ndarray[Any, Any]) -> None:
         raise InputError(f"a frame of {raw.shape[0]} x {raw.shape[1]} came; too small to tell its geometry")
     if not np.isfinite(raw).all() or raw.min() == raw.max():
         raise InputError("the frame is empty or holds NaN; take one of a place with content")
+    scale = IntensityScale.of(raw)
+    if isinstance(scale, str):
+        raise InputError(f"{scale}; take one of a place with content")
+    return scale.to_values(raw)
 
 
 def _line_axis(raw: np.ndarray[Any, Any], known: LineAxis) -> tuple[LineAxis, float]:
@@ -138,8 +144,7 @@ def _line_axis(raw: np.ndarray[Any, Any], known: LineAxis) -> tuple[LineAxis, fl
     On the slow axis the ratio of the two differences is above 1 by what separates the passes, along a line it is below
     1 by the smoothness of the image. Noise brings both towards 1.
     """
-    pixels = np.asarray(raw, np.float32)
-    ratio = {"rows": _alternation(pixels), "columns": _alternation(pixels.T)}
+    ratio = {"rows": _alternation(raw), "columns": _alternation(raw.T)}
     margin = math.log(ratio["rows"] / ratio["columns"])
     if margin == 0:
         return known, 0.0
@@ -167,7 +172,7 @@ def _read(raw: np.ndarray[Any, Any], geometry: ScanGeometry) -> _Reading:
 
 
 def _lines(raw: np.ndarray[Any, Any], geometry: ScanGeometry) -> tuple[Floats, Floats]:
-    forward, backward = split(np.asarray(raw, np.float32), geometry)
+    forward, backward = split(raw, geometry)
     start = max(0, (len(backward) - _MOST_LINES) // 2)
     taken = slice(start, start + _MOST_LINES)
     return forward[taken], backward[taken]

@@ -118,8 +118,17 @@ def spline_basis(width: int) -> Floats:
 
 def fit_profile(profile_px: Floats) -> Floats:
     """(W,) profile -> (U,) coefficients, least squares; no creep."""
-    splines = np.linalg.lstsq(spline_basis(len(profile_px)), profile_px, rcond=None)[0]
-    return np.concatenate([splines, np.zeros(CREEP_TERMS)])
+    return np.concatenate([_fitting(len(profile_px)) @ profile_px, np.zeros(CREEP_TERMS)])
+
+
+@lru_cache(maxsize=16)
+def _fitting(width: int) -> Floats:
+    """(K, W): times a profile, its least-squares coefficients.
+
+    Not a least-squares solver: one was found to order columns by memory that nobody has set, so that its last digits
+    differed from call to call, and with them the px of a frame.
+    """
+    return _constant(np.linalg.pinv(spline_basis(width)))
 
 
 def _constant(values: Floats) -> Floats:

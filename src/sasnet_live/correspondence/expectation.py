@@ -42,11 +42,6 @@ class Expectation:
     tail_weight: float
     correlation: float
 
-    @classmethod
-    def to_begin_at(cls, start: DisplacementParts) -> Expectation:
-        """A place to begin at, about which nothing else is known."""
-        return cls(start, Prior.none(len(start.lines_px)), 0.0, 0.0, 0.0)
-
     def surprise(self, estimate: DisplacementParts) -> float:
         """How far a frame's own profile is from what was expected, relative to what noise and drift explain.
 

@@ -82,15 +82,18 @@ def coherence_filter(first: Floats, second: Floats) -> Floats:
     lines, width = first.shape
     taper = _taper(lines)[:, None] * _taper(width)
     a, b = (fft.rfft2(images * taper) for images in (first, second))
-    shared = (a * b.conj()).real
-    power_a, power_b, shared = (_over_bins(spectrum) for spectrum in (_power(a), _power(b), shared))
-    geometric = np.sqrt(power_a * power_b) + 1e-20
+    spectra = (_power(a), _power(b), (a * b.conj()).real)
+    # Spectra are smooth, what is made of them is not: between cells they are interpolated, and not the transfer.
+    frequencies = with_gap(width) // 2 + 1
+    power_a, power_b, shared = (
+        _interpolated(_interpolated(_over_bins(spectrum), lines, 0), frequencies, 1) for spectrum in spectra
+    )
+    geometric = np.sqrt(power_a * power_b) + np.float32(1e-20)
     coherence = np.clip(shared / geometric, 0, MOST_COHERENT)
     # A finite average of pure noise is coherent by chance: about 1 / (number of bins averaged).
     squared = np.clip(coherence**2 - 1 / (9 * CELL_BINS**2), 0, None)
-    transfer = np.sqrt(np.clip(squared / (1 - squared) / geometric, 1e-14, None))
-    between = _interpolated(_interpolated(transfer, lines, 0), with_gap(width) // 2 + 1, 1)
-    return between.astype(np.float32)
+    transfer: Floats = np.sqrt(np.clip(squared / (1 - squared) / geometric, 1e-14, None)).astype(np.float32)
+    return transfer
 
 
 def filtered(images: Floats, transfer: Floats) -> Floats:
@@ -143,7 +146,8 @@ def _over_bins(spectrum: Floats) -> Floats:
         counts = np.diff(starts, append=spectrum.shape[axis]).reshape((-1, 1) if axis == 0 else (1, -1))
         spectrum = np.add.reduceat(spectrum, starts, axis=axis) / counts
     # The frequencies down the frame are periodic; along the line they begin at 0 and end.
-    return uniform_filter1d(uniform_filter1d(spectrum, 3, axis=0, mode="wrap"), 3, axis=1, mode="nearest")
+    smooth: Floats = uniform_filter1d(uniform_filter1d(spectrum, 3, axis=0, mode="wrap"), 3, axis=1, mode="nearest")
+    return smooth
 
 
 def _interpolated(values: Floats, length: int, axis: int) -> Floats:

@@ -38,8 +38,6 @@ class Correspondence:
         What the confidence is computed from.
     width
         Px of a line.
-    frames
-        How many frames the displacement rests on: 1 where this one sufficed.
     """
 
     parts: DisplacementParts
@@ -47,7 +45,6 @@ class Correspondence:
     transfer: Floats
     evidence: Evidence
     width: int
-    frames: int = 1
 
     @cached_property
     def displacement_px(self) -> Floats:

@@ -24,8 +24,13 @@ SLOPE_WEIGHTS = (np.float32(3 / 4), np.float32(-3 / 20), np.float32(1 / 60))
 
 def _compiled(loop: Loop) -> Loop:
     """Compiled when it is first called; kept on disk for the next start."""
-    compiled: Loop = njit(nogil=True, cache=True, fastmath=REORDERED, error_model="numpy")(loop)
-    return compiled
+    how: dict[str, Any] = {"nogil": True, "fastmath": REORDERED, "error_model": "numpy"}
+    try:
+        kept: Loop = njit(cache=True, **how)(loop)
+        return kept
+    except RuntimeError:  # nowhere to keep it: compiled anew at each start
+        compiled: Loop = njit(**how)(loop)
+        return compiled
 
 
 @_compiled
@@ -61,7 +66,7 @@ def _read(line: Floats, slopes: Floats, profile: Floats, creep: Floats, q: float
     for x in range(width):
         position = np.float32(x) - (profile[x] + np.float32(q) + np.float32(y) * creep[x])
         position = min(max(position, np.float32(0)), last)
-        left = min(int(position), width - 2)
+        left = max(min(int(position), width - 2), 0)  # also where it is NaN
         t = position - np.float32(left)
         begin, rise, further = line[left], slopes[left], slopes[left + 1]
         step = line[left + 1] - begin
@@ -159,7 +164,7 @@ def autocorrelation(values: Floats, every: int, along: Floats, down: Floats) -> 
     for lag in range(along.shape[0]):
         total = 0.0
         for i in range(0, lines, every):
-            of_line = np.float32(0)
+            of_line: Any = np.float32(0)
             for x in range(width - lag):
                 of_line += values[i, x] * values[i, x + lag]
             total += of_line

@@ -68,9 +68,9 @@ class _Phase(NamedTuple):
 
 def _phase(spectrum: CrossSpectrum, lines: int, bins: int, independent: float, px_per_sample: int) -> _Phase:
     """The phase has a variance of ``(1 - c^2) / (2 n c^2)``, c the coherence of n lines; spectra averaged over bins."""
-    parts = np.stack(
-        [spectrum.power_target, spectrum.power_images, spectrum.shared.real, spectrum.shared.imag]
-    ).astype(np.float64)
+    parts = np.stack([spectrum.power_target, spectrum.power_images, spectrum.shared.real, spectrum.shared.imag]).astype(
+        np.float64
+    )
     # A cell is averaged as far as it lies within the spectrum.
     box = np.ones(bins)
     parts = correlate1d(parts, box, axis=1, mode="constant")
@@ -118,8 +118,9 @@ def tail_delay(target: Floats, moved: Floats) -> TailDelay:
 def wide_delay(spectrum: CrossSpectrum, lines: int, px_per_sample: int) -> WideDelay:
     """What the wide structure of aligned passes says of their displacement.
 
-    With ``1 / (1 + i w tau)`` (a tail) or ``1 + i w tau`` (a slope added), the phase is ``w tau - (w tau)^3 / 3 + ...``:
-    a delay, and a cubic term that tells how far the frequencies at hand are from the lowest.
+    With ``1 / (1 + i w tau)`` (a tail) or ``1 + i w tau`` (a slope added), the phase is
+    ``w tau - (w tau)^3 / 3 + ...``: a delay, and a cubic term that tells how far the frequencies at hand are from the
+    lowest.
 
     Parameters
     ----------

@@ -79,13 +79,15 @@ def smoothness_prior(information: Floats, vector: Floats) -> Floats:
         (K, K) and (K,): the frame's log-likelihood of coefficients c is ``-c^T information c / 2 + vector^T c``.
     """
     candidates, log_volumes = _smoothness_candidates()
-    return candidates[most_probable(information, vector, candidates, log_volumes)]
+    best: Floats = candidates[most_probable(information, vector, candidates, log_volumes)]
+    return best
 
 
 def creep_prior(information: Floats, vector: Floats) -> Floats:
     """Precision (M, M), px^-2, of the creep terms, as `smoothness_prior`; seldom anything but none."""
     candidates, log_volumes = _creep_candidates()
-    return candidates[most_probable(information, vector, candidates, log_volumes)]
+    best: Floats = candidates[most_probable(information, vector, candidates, log_volumes)]
+    return best
 
 
 def most_probable(information: Floats, vector: Floats, precisions: Floats, log_priors: Floats) -> int:

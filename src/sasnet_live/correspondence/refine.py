@@ -214,7 +214,7 @@ class NormalEquations:
     @staticmethod
     def _prior_gradient(lines_px: Floats, jitter: float, coupling: float) -> Floats:
         """(n,) px^-1, the prior's precision times the lines: ``(J + L^-1 / c)^-1 q``, about mean 0."""
-        centred = lines_px - lines_px.mean()
+        centred: Floats = lines_px - lines_px.mean()
         if not centred.any():
             return centred
         # (J + W)^-1 q with W = (c L)^-1: w = (1 + J c L)^-1 q is the walk's part, and the rest over J is the gradient.
@@ -269,18 +269,12 @@ def _priors_of_coefficients(information: Floats, vector: Floats, so_far: Floats)
     profile, creep = slice(0, KNOTS), slice(KNOTS, None)
     chosen = np.zeros_like(so_far)
     chosen[creep, creep] = creep_prior(*_without(information, vector, creep, profile, so_far[profile, profile]))
-    chosen[profile, profile] = smoothness_prior(
-        *_without(information, vector, profile, creep, chosen[creep, creep])
-    )
+    chosen[profile, profile] = smoothness_prior(*_without(information, vector, profile, creep, chosen[creep, creep]))
     return chosen
 
 
-def _without(
-    information: Floats, vector: Floats, kept: slice, out: slice, prior: Floats
-) -> tuple[Floats, Floats]:
+def _without(information: Floats, vector: Floats, kept: slice, out: slice, prior: Floats) -> tuple[Floats, Floats]:
     """Information and vector of the terms kept, whatever the others are under their prior."""
     across = information[kept, out]
-    follows = np.linalg.solve(
-        information[out, out] + prior, np.concatenate([across.T, vector[out, None]], 1)
-    )
+    follows = np.linalg.solve(information[out, out] + prior, np.concatenate([across.T, vector[out, None]], 1))
     return information[kept, kept] - across @ follows[:, :-1], vector[kept] - across @ follows[:, -1]

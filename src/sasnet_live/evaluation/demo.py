@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.metrics import ncc, ssim
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
+from sasnet_live.reprocess.plan import check_writable_folder
 from sasnet_live.scan import ScanGeometry, split
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import RecordingSettings, record
@@ -95,13 +97,18 @@ def demonstrate(
 
     Files of an earlier demonstration in `folder` are replaced.
 
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written to.
+
     Returns
     -------
     Demo
         `draw` makes its picture.
     """
     began = time.perf_counter()
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable_folder(folder)
     simulated = _simulate(folder / RAW, frames, size, level, seed)
     settings = ReprocessSettings(model=model, device=device, overwrite=True)
     watched: list[_Watched] = []
@@ -201,7 +208,10 @@ def draw(demo: Demo, path: Path) -> None:
         axes.legend(fontsize=8, frameon=False)
     for axes in (curves, similarity, structure):
         axes.grid(alpha=0.25)
-    figure.savefig(path)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
 def _busiest(image: Pixels, side: int) -> tuple[int, int]:

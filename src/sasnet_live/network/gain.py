@@ -43,4 +43,5 @@ def _smoothed(profiles: Tensor) -> Tensor:
     place = torch.arange(-radius, radius + 1, dtype=profiles.dtype, device=profiles.device)
     kernel = torch.exp(-0.5 * (place / SMOOTHING_PX) ** 2)
     rows = F.pad(profiles, (radius, radius), mode="replicate").flatten(0, 1)[:, None]
-    return F.conv1d(rows, (kernel / kernel.sum())[None, None])[:, 0].unflatten(0, profiles.shape[:2])
+    smooth: Tensor = F.conv1d(rows, (kernel / kernel.sum())[None, None]).view(profiles.shape)
+    return smooth

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .chart import Chart
-from .engine import LiveEngine, Result
+from .engine import LiveEngine
 from .history import History
 from .layers import LiveLayers, is_ours
 from .other_layers import OtherLayers
@@ -15,6 +16,7 @@ from .overlay import FiguresOverlay
 from .pace import Pace
 from .pictures import Scan
 from .readout import Readout
+from .results import Result
 from .theme import Palette
 from .trust import Figures, figures_of, trust_of
 
@@ -91,6 +93,8 @@ class LiveDisplay:
         self.figures_s = self._chart_s = 0.0
         self._charted = 0
         self._figured: Scan | None = None  # whose figures are shown
+        self._result: Result | None = None
+        self._newest_is_said = False  # on the canvas, which it is even without figures
 
     def begin(self) -> None:
         """A session starts."""
@@ -110,6 +114,7 @@ class LiveDisplay:
         """
         now = time.monotonic()
         self._pace.tick(now, interval_s)
+        self.layers.settle()
         self._history.add(self._engine.take_samples())
         self._canvas_is_seen = canvas_is_seen
         live = self.others.live
@@ -121,6 +126,7 @@ class LiveDisplay:
         """Another preview has new pixels: what is due is drawn now, so that the canvas is painted once for both."""
         if self.scan is not None:
             try:
+                self.layers.make_room(self.others.newest)
                 self._draw(time.monotonic())
             except Exception as error:
                 self._failed(error)
@@ -145,6 +151,11 @@ class LiveDisplay:
         if result is not None or figures_are_due or chart_is_due:
             self._pace.drawn(time.monotonic() - now)
 
+    def set_live(self, live: bool) -> None:
+        """Whether the figures are of frames that come, or of the last one of a session that has ended."""
+        if live != self.figures.live:
+            self._write(replace(self.figures, live=live))
+
     def follow_theme(self, palette: Palette) -> None:
         """Colours for a light or dark window and canvas."""
         self._canvas_kind = palette.canvas_kind
@@ -153,6 +164,12 @@ class LiveDisplay:
 
     def _show(self, result: Result) -> None:
         self.scan = result.scan
+        said = "" if self._result is None else self._result.newest
+        if result.newest or said:
+            self._figured = None  # how far behind it is changes, though the registered frame does not
+        if result.newest != said:
+            self.figures_s = 0.0  # at once
+        self._result = result
         if self._canvas_is_seen:
             try:
                 self.layers.update(result.scan, result.pictures)
@@ -165,9 +182,17 @@ class LiveDisplay:
 
     def _show_figures(self, scan: Scan) -> None:
         registration = scan.registration
-        self.figures = figures_of(
-            registration.accepted, registration.reason, registration.metrics, self._engine.status()
-        )
-        self._readout.show_figures(self.figures)
-        if self.with_overlay:
-            self.overlay.update(self.figures, background=self._canvas_kind)
+        status = self._engine.status()
+        figures = figures_of(registration.accepted, registration.reason, registration.metrics, status)
+        if self._result is not None:
+            figures = replace(figures, newest=self._result.newest, behind_s=self._result.behind_s)
+        self._write(figures)
+
+    def _write(self, figures: Figures) -> None:
+        self.figures = figures
+        self._readout.show_figures(figures)
+        if self.with_overlay or figures.newest:
+            self.overlay.update(figures, background=self._canvas_kind, with_figures=self.with_overlay)
+        elif self._newest_is_said:
+            self.overlay.hide()
+        self._newest_is_said = bool(figures.newest)

@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from sasnet_live.channels import ChannelRegistrar, FrameRegistrar
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Frame, Pixels, Registration, RegistrationMetrics
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.frame import Frame, Registration
+from sasnet_live.frame_queue import Policy
 from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.sources.protocol import FrameSource
-from sasnet_live.stream import StreamInfo
+from sasnet_live.watching import refuse_output_in
 
-from .cores import leave_one_core
 from .courtesy import Courtesy
 from .frame_collector import FrameCollector
-from .live_source import LiveSource
+from .live_run import Hooks, LiveRun
 from .pictures import Scan, draw
 from .recorder import Recorder, RecordingPlan
-from .settings import LiveSettings
+from .results import Result, Results, Sample
+from .settings import LiveSettings, PolicyChoice
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
-_log = logging.getLogger(__name__)
-
 EngineState = Literal["idle", "starting", "running", "stopping", "failed"]
 
-KEPT_FOR_CHART = 4096
-"""Results that wait for the chart while the GUI is busy."""
-CLOSING_S = 30.0
-"""How long the frames of a recording may take to be written when its window is closed."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One registered frame, for display, and the pictures of it that were drawn already."""
-
-    scan: Scan
-    pictures: Mapping[str, tuple[Pixels, ...]]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The figures of one frame, for the chart."""
-
-    finished_s: float
-    latency_ms: float
-    accepted: bool
-    metrics: RegistrationMetrics
+REGISTERING_S, CLOSING_S = 15.0, 30.0
+"""How long, when its window is closed, the frames of a recording may still be registered, and then be written."""
 
 
 class LiveEngine:
@@ -65,11 +37,14 @@ class LiveEngine:
     ::
 
         idle --start--> starting --loaded--> running --stop--> stopping --closed--> idle
-                            |                   |
-                            +----- fault -------+--> failed --stop or start--> ...
+                            |                   |                 ^
+                            +----- fault -------+--> failed --stop+
 
     All methods are for one thread, the GUI's; none but `shutdown` waits. What comes in other threads is left in bounded
     queues for the GUI to fetch when it is ready.
+
+    While something is recorded every frame is kept, unless the user chose otherwise. A recording ends with the frames
+    that came before its end was asked for: they are still registered and written, while the view follows the newest.
 
     Attributes
     ----------
@@ -88,14 +63,13 @@ class LiveEngine:
         self.collector = FrameCollector()
         self.wanted_pictures: tuple[str, ...] = ()
         self.courtesy = Courtesy()
-        self._pipeline: LivePipeline | None = None
-        self._live: LiveSource | None = None
-        self._process: ChannelRegistrar | None = None
-        self._geometry = ScanGeometry()
-        self._latest: deque[Result] = deque(maxlen=1)
-        self._samples: deque[Sample] = deque(maxlen=KEPT_FOR_CHART)
+        self._hooks = Hooks(self.courtesy.begin, self._on_registered, self._on_stream_ended)
+        self._run: LiveRun | None = None
+        self._ending: LiveRun | None = None
+        self._plan: RecordingPlan | None = None
+        self._choice: PolicyChoice = "auto"
+        self._results = Results()
         self._problems: deque[str] = deque(maxlen=10)
-        self._closing: threading.Thread | None = None
         self._closing_error: Exception | None = None
         self._last_status = PipelineStatus()
         self._description: dict[str, str] = {}
@@ -105,63 +79,74 @@ class LiveEngine:
     @property
     def state(self) -> EngineState:
         """See the class."""
-        if self._closing is not None:
-            if self._closing.is_alive():
+        if self._ending is not None:
+            if not self._ending.is_ended:
                 return "stopping"
-            self._closing = None
-        if self._pipeline is None:
+            self._last_status, self._closing_error = self._ending.status(), self._ending.closing_error
+            self._ending = None
+        if self._run is None:
             return "idle"
-        status = self._pipeline.status()
-        if status.state == "failed" or self._error_of_source() is not None:
+        status = self._run.status()
+        if status.state == "failed" or self._run.live.error is not None:
             return "failed"
         return "starting" if status.state in ("created", "warming up") else "running"
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the registration, None if nothing did."""
-        if self._pipeline is None:
-            return self._closing_error
-        return self._pipeline.error or self._error_of_source()
+        """What ended the registration, or what went wrong while the last one was closed; None if nothing did."""
+        return self._closing_error if self._run is None else self._run.error
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it is stopping and registers no more."""
+        return self._ending is not None and self._ending.is_cut_short
 
     @property
     def source(self) -> FrameSource | None:
         """Where frames come from while it runs."""
-        return None if self._live is None else self._live.source
+        return None if self._run is None else self._run.live.source
 
     @property
     def own_core(self) -> CMMCorePlus | None:
         """The core of the simulated scanner while it runs."""
-        return None if self._live is None else self._live.own_core
+        return None if self._run is None else self._run.live.own_core
+
+    @property
+    def policy(self) -> Policy:
+        """Whether every frame is kept at present, or the newest."""
+        if self._choice == "auto":
+            return "all" if self.recorder.recording else "latest"
+        return self._choice
 
     def status(self) -> PipelineStatus:
-        """Of the pipeline; of the last one when idle."""
-        if self._pipeline is not None:
-            self._last_status = self._pipeline.status()
+        """Of the pipeline that runs or is being closed; of the last one when idle."""
+        run = self._run or self._ending
+        if run is not None:
+            self._last_status = run.status()
         return self._last_status
 
     def describe(self) -> dict[str, str]:
         """What registers: model, device and so on, as far as it is loaded."""
+        run = self._run  # files that are closed ask in the pipeline's thread
+        if run is not None:
+            self._description = run.description
         return self._description
 
     def take_latest(self) -> Result | None:
-        """The newest result, once."""
-        with suppress(IndexError):
-            return self._latest.pop()
-        return None
+        """What is to be shown next, once: the newest result, with the newest raw frame where frames wait."""
+        run = self._run or self._ending
+        newest = run.newest if run is not None and run.pipeline.kept else None
+        return self._results.take_latest(newest, self.wanted_pictures)
 
     def take_samples(self) -> list[Sample]:
         """The figures of all frames since the last call."""
-        samples = []
-        with suppress(IndexError):
-            while True:
-                samples.append(self._samples.popleft())
-        return samples
+        return self._results.take_samples()
 
     def take_problem(self) -> str:
         """What went wrong with an acquisition that did not end the registration, once; or empty."""
         with suppress(IndexError):
             return self._problems.popleft()
-        return ""
+        return self._run.live.take_news() if self._run is not None and self.state == "running" else ""
 
     def start(self, settings: LiveSettings, core: CMMCorePlus | None = None) -> None:
         """Begin to register.
@@ -174,85 +159,74 @@ class LiveEngine:
         Raises
         ------
         InputError
-            If it runs already, or what is wanted cannot be had: no core, no folder, no place to record to.
+            If it is not idle, or what is wanted cannot be had: no core, no folder, no place to record to; if what is
+            recorded would lie in the folder that is watched.
         """
-        if self.state not in ("idle", "failed"):
-            raise InputError("registration is running; stop it first")
-        self._discard()
-        self._geometry = settings.geometry
+        if self.state != "idle":
+            raise InputError(f"registration is {self.state}; stop it first, and wait until it has ended")
         self._closing_error = None
         self._description = {}
+        self._choice = settings.policy
         self.courtesy.allow()
-        self._latest.clear()
-        self._samples.clear()
-        live = LiveSource(settings, core)
-        make_registrar = self._registrar_factory(settings)
-        self._process = ChannelRegistrar(make_registrar, settings.align_on or None)
-        policy = settings.policy
-        if policy == "auto":
-            policy = "all" if self.recorder.recording else "latest"
-        self._pipeline = LivePipeline(
-            self._register, [self.recorder], policy, prepare=self._prepare, geometry=self._geometry, name="sasnet-live"
-        )
-        self._pipeline.registered.connect(self._on_registered)
-        self._pipeline.stream_ended.connect(self._on_stream_ended)
-        self._live = live
+        self._results.clear()
+        self._problems.clear()
+        run = LiveRun(settings, core, [self.recorder], self.policy, self._hooks)
+        if run.live.folder is not None and self.recorder.recording and self._plan is not None:
+            refuse_output_in(run.live.folder, self._plan.registered)
+        self._run = run
         try:
-            self._pipeline.start(live.expected_stream())
-            live.start(self._pipeline)
+            run.begin()
         except BaseException:
-            self._discard()
+            self.stop()
             raise
 
     def stop(self) -> None:
-        """End it; frames that wait are finished if they are recorded. Returns at once, see `state`."""
-        pipeline, live = self._pipeline, self._live
-        if pipeline is None:
+        """End it; frames that were to be kept are finished. Returns at once, see `state`."""
+        run = self._run
+        if run is None:
             return
-        self._last_status = pipeline.status()
-        self._pipeline = self._live = None
-        keep = self.recorder.recording or pipeline.policy == "all"
+        self._description = run.description
+        self._run, self._ending = None, run
+        self._problems.clear()
         self.collector.end()
         self.courtesy.end()
+        run.end(unfinished=not self.recorder.idle or run.policy == "all" or run.pipeline.kept > 0)
 
-        def close() -> None:
-            try:
-                if live is not None:
-                    live.stop()
-            except Exception as error:
-                self._closing_error = error
-                _log.warning("while the source was stopped: %s", in_words(error))
-            try:
-                pipeline.close(discard=not keep)
-            except Exception as error:
-                # A failure that was shown while it ran is not news.
-                if pipeline.error is None:
-                    self._closing_error = error
-                _log.warning("while closing: %s", in_words(error))
-            finally:
-                pipeline.registered.disconnect(self._on_registered)
-                pipeline.stream_ended.disconnect(self._on_stream_ended)
-
-        self._closing = threading.Thread(target=close, name="sasnet-live-closing", daemon=True)
-        self._closing.start()
+    def cut_short(self) -> None:
+        """While stopping, register no more: frames that wait are written as acquired, where they are recorded."""
+        if self._ending is not None:
+            self._ending.cut_short()
 
     def shutdown(self) -> str:
         """End it and wait until threads are gone and files complete; what was not written, in words, or empty."""
+        self.end_recording()
         self.stop()
-        self.recorder.end()
-        closing = self._closing
-        if closing is not None:
-            closing.join(CLOSING_S)
-            if closing.is_alive():
-                return f"closing took more than {CLOSING_S:g} s; the last frames of the recording may be missing"
-            self._closing = None
-        return "" if self._closing_error is None else in_words(self._closing_error)
+        run = self._ending
+        if run is None:
+            return "" if self._closing_error is None else in_words(self._closing_error)
+        problem = ""
+        if self.recorder.idle:  # the frames that wait are of no use to anybody
+            run.cut_short()
+        elif not run.join(REGISTERING_S):
+            problem = f"the last {run.status().kept} frames were written as acquired, not registered"
+            run.cut_short()
+        if not run.join(CLOSING_S):
+            waiting = run.status().waiting
+            return f"after {CLOSING_S:g} s {waiting} frames still wait; they may be missing in the recording"
+        self._ending = None
+        return problem if run.closing_error is None else in_words(run.closing_error)
 
     def follow(self, core: CMMCorePlus | None) -> bool:
         """Go over to another core where the one in use was replaced, as napari-micromanager does; whether it was."""
-        return core is not None and self._live is not None and self._live.follow(core)
+        return core is not None and self._run is not None and self._run.live.follow(core)
 
     # ---------------------------------------------------------------- recording
+
+    def choose_policy(self, choice: PolicyChoice) -> None:
+        """What the user wants to happen with frames that come too fast, from now on."""
+        self._choice = choice
+        if self._run is not None:
+            self._run.pipeline.set_policy(self.policy)
 
     def begin_recording(self, settings: LiveSettings) -> RecordingPlan:
         """Record from the next frame on, whether or not it runs yet.
@@ -260,58 +234,52 @@ class LiveEngine:
         Raises
         ------
         InputError
-            If the files could not be written.
+            If the files could not be written, or would lie in the folder that is watched, or those of the last
+            recording are still being finished.
         """
+        if self.state == "stopping":
+            raise InputError("the last frames are still being written; wait until they are, then press Record again")
         plan = RecordingPlan.of(settings)
-        self.recorder.begin(plan.sinks(self.describe))
+        watched = None if self._run is None else self._run.live.folder
+        if watched is not None or (self._run is None and settings.source == "folder" and settings.folder):
+            refuse_output_in(watched or settings.folder, plan.registered)
+        sinks = plan.sinks(self.describe)
+        if self._run is None:
+            self.recorder.begin(sinks)
+            self._plan = plan
+            return plan
+        # In this order: no frame that comes after the mark may be dropped.
+        if self._choice == "auto":
+            self._run.pipeline.set_policy("all")
+        self.recorder.begin(sinks, self._run.pipeline.in_turn)
+        self._plan = plan
         return plan
 
-    # ------------------------------------------------------------------ private
+    def end_recording(self) -> None:
+        """Record no more of the frames that come from now on; those that wait are still written."""
+        if not self.recorder.recording:
+            return
+        self.recorder.end(None if self._run is None else self._run.pipeline.in_turn)
+        self.choose_policy(self._choice)
 
-    def _registrar_factory(self, settings: LiveSettings) -> Any:
-        def make() -> FrameRegistrar:
-            # torch is loaded here, in the pipeline's thread.
-            from sasnet_live.registrar import Registrar
+    # ----------------------------------------------- in the pipeline's thread
 
-            leave_one_core()
-            return Registrar(
-                settings.model,
-                geometry=settings.geometry,
-                device=settings.device,
-                output=settings.output,
-                precision=settings.precision,
-                temporal=settings.temporal,
-                search_px=settings.search_px or None,
-            )
-
-        return make
-
-    def _prepare(self, stream: StreamInfo) -> None:
-        """In the pipeline's thread."""
-        if self._process is not None:
-            self._process.prepare(stream)
-            self._description = self._process.describe()
-
-    def _register(self, frame: Frame) -> Registration:
-        """In the pipeline's thread."""
-        assert self._process is not None
-        self.courtesy.begin()
-        return self._process(frame)
-
-    def _on_registered(self, frame: Frame, registration: Registration) -> None:
-        """In the pipeline's thread, after each frame: leave it where the GUI fetches it."""
+    def _on_registered(self, run: LiveRun, frame: Frame, registration: Registration) -> None:
+        """After each frame: leave it where the GUI fetches it."""
+        if run.is_cut_short:
+            return
         now = time.perf_counter()
-        latency_ms = 1e3 * (now - frame.received_s)
-        scan = Scan(frame, registration, self._geometry)
-        self._latest.append(Result(scan, draw(scan, self.wanted_pictures)))
-        self._samples.append(Sample(now, latency_ms, registration.accepted, registration.metrics))
+        scan = Scan(frame, registration, run.geometry, run.channels)
+        sample = Sample(now, 1e3 * (now - frame.received_s), registration.accepted, registration.metrics)
+        self._results.add(Result(scan, draw(scan, self.wanted_pictures)), sample)
         self.collector.offer(frame)
-        pipeline = self._pipeline
-        if pipeline is not None and pipeline.policy == "latest" and not self.recorder.recording:
+        if self.policy == "latest" and self.recorder.idle and not run.pipeline.kept:
             self.courtesy.rest()
 
-    def _on_stream_ended(self, report: StreamReport) -> None:
-        """In the pipeline's thread: an acquisition or live session came to its end."""
+    def _on_stream_ended(self, run: LiveRun, report: StreamReport) -> None:
+        """An acquisition or live session came to its end."""
+        if run is not self._run:
+            return
         name = report.stream.source or "the camera"
         if report.reason == "errored":
             self._problems.append(
@@ -322,16 +290,3 @@ class LiveEngine:
             self._problems.append(
                 f"{report.missing} frames of the acquisition never came from {name}. Check the camera's buffer."
             )
-
-    def _error_of_source(self) -> BaseException | None:
-        return None if self._live is None else self._live.error
-
-    def _discard(self) -> None:
-        """Clear away one that failed, or that did not start."""
-        recording = self.recorder.recording
-        self.stop()
-        if self._closing is not None:
-            self._closing.join(CLOSING_S)
-            self._closing = None
-        if not recording:
-            self.recorder.end()

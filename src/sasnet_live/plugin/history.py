@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Sample
+from .results import Sample
 
 COLUMNS = (
     "time_s",

@@ -23,6 +23,7 @@ from .chart import Chart
 from .engine import LiveEngine
 from .fine_tune_panel import FineTunePanel
 from .history import History
+from .live_state import START_TIP
 from .parts import Group
 from .readout import Readout
 from .settings import LiveSettings
@@ -48,7 +49,7 @@ class LiveForm(QWidget):
         super().__init__()
         self.settings = settings
         self.source = SourcePanel()
-        self.start_button = StartButton("Start registering", "Start or stop registering (Ctrl+Shift+R).")
+        self.start_button = StartButton("Start registering", START_TIP)
         self.record_button = QPushButton("Record")
         self.record_button.setObjectName("record")
         self.record_button.setCheckable(True)
@@ -129,12 +130,11 @@ class LiveForm(QWidget):
 
     def show_values(self, engine: LiveEngine) -> None:
         """What the headers of the groups say."""
-        recorder = engine.recorder
         self.groups["geometry"].set_value(geometry_panel.summary(self.settings.geometry))
         self.groups["model"].set_value(model_panel.summary(self.settings, engine.describe()))
         self.groups["output"].set_value(output_panel.summary(self.settings))
         self.groups["fine_tune"].set_value(self.fine_tune.summary())
-        self.groups["recording"].set_value(recording_panel.summary(self.settings, recorder.recording, recorder.frames))
+        self.groups["recording"].set_value(recording_panel.summary(self.settings, engine.recorder))
 
     def follow_theme(self, palette: Palette) -> None:
         """Colours of a light or dark window."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,8 @@ from .settings import LiveSettings
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
+
+    from sasnet_live.sources.folder import FolderSource
 
 SIMULATED_BUFFER_MB = 48
 
@@ -47,12 +51,15 @@ class LiveSource:
         self.source: FrameSource
         self.own_core: CMMCorePlus | None = None
         self._core: CMMCorePlus | None = None
+        self._folder: FolderSource | None = None
         if settings.source == "folder":
-            from sasnet_live.sources.folder import FolderSource
+            from sasnet_live.watching import watch_folder
 
             if not settings.folder:
                 raise InputError("no folder to watch; choose the one that frames are written into")
-            self.source = FolderSource(settings.folder)
+            self.source = self._folder = watch_folder(
+                settings.folder, settings.geometry, align_on=settings.align_on or None, settle_s=settings.settle_s
+            )
             return
         from sasnet_live.sources.micromanager import MicroManagerSource
 
@@ -67,6 +74,22 @@ class LiveSource:
     def error(self) -> BaseException | None:
         """What ended the source early, None if nothing did."""
         return self.source.error
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that is watched, if one is."""
+        return None if self._folder is None else self._folder.folder
+
+    def take_news(self) -> str:
+        """What the source has to say since it was last asked, in one line; or empty.
+
+        Files are named without the folder, which is shown in the form: a notification is short.
+        """
+        if self._folder is None:
+            return ""
+        lines = [line.replace(f"{self._folder.folder}{os.sep}", "") for line in self._folder.take_news()]
+        more = f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else ""
+        return f"{lines[0]}{more}" if lines else ""
 
     def expected_stream(self) -> StreamInfo | None:
         """What the frames will look like, so that the model is ready before the first; None: it loads with that one."""

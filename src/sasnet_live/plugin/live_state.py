@@ -25,6 +25,11 @@ START_BUTTON: dict[EngineState, str] = {
     "failed": "Clear error",
 }
 
+START_TIP = "Start or stop registering (Ctrl+Shift+R)."
+
+WORTH_TELLING = 2
+"""Frames that wait, from which on they are told: one comes and goes where nothing is amiss."""
+
 
 def state_in_words(
     state: EngineState, engine: LiveEngine, settings: LiveSettings, core: CMMCorePlus | None
@@ -34,16 +39,26 @@ def state_in_words(
         error = engine.error
         return (advice(error) if error is not None else "stopped by an error"), "passed through"
     source = source_in_words(engine, settings, core)
-    if state == "stopping":
-        return f"{source}: finishing", "doubtful"
-    if state == "starting":
-        return f"{source}: loading the model", "doubtful"
-    if state == "running" and not engine.status().received:
-        return f"{source}: waiting for frames", "doubtful"
-    if state == "running":
-        # The user sees few frames, and is told why.
-        return f"Resting beside another preview: {source}" if engine.courtesy.is_felt else source, "accepted"
-    return (source, "none") if source else (_MISSING.get(settings.source, ""), "doubtful")
+    if not source and state != "stopping":
+        return _MISSING.get(settings.source, ""), "doubtful"
+    if state == "idle":
+        return source, "none"
+    what, trust = _doing(state, engine)
+    # What happens comes first: the end of a long path may be cut off.
+    return ": ".join(filter(None, [what, source])), trust
+
+
+def _doing(state: EngineState, engine: LiveEngine) -> tuple[str, Trust]:
+    """What is not as usual, empty if all is; and how it is coloured."""
+    status = engine.status()
+    waiting = f"{status.waiting} waiting" if status.kept >= WORTH_TELLING else ""
+    if state in ("starting", "stopping"):
+        doing = "loading the model" if state == "starting" else "finishing"
+        return ", ".join(filter(None, [doing, waiting])), "doubtful"
+    if waiting or not status.received:
+        return waiting or "waiting for frames", "doubtful"
+    # The user sees few frames, and is told why.
+    return "Resting beside another preview" if engine.courtesy.is_felt else "", "accepted"
 
 
 def source_in_words(engine: LiveEngine, settings: LiveSettings, core: CMMCorePlus | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, QTimer
-from qtpy.QtWidgets import QVBoxLayout
+from qtpy.QtWidgets import QApplication, QVBoxLayout
 
 from sasnet_live.errors import InputError
 from sasnet_live.sources.live_poll import REFUSALS
@@ -24,11 +24,12 @@ from .engine import EngineState, LiveEngine
 from .history import History
 from .layers import LiveLayers
 from .live_form import LiveForm
-from .live_state import START_BUTTON, state_in_words, written_in_words
+from .live_state import START_BUTTON, START_TIP, state_in_words
 from .microscope import toggle_live
-from .notify import Faults, advice, complain, tell, warn
+from .notify import Faults, complain, tell, warn
 from .other_layers import OtherLayers
 from .overlay import FiguresOverlay
+from .recording_watch import RecordingWatch
 from .settings import LiveSettings, SettingsStore, display_preferences
 from .theme import Palette
 from .trust import colour_of
@@ -46,9 +47,9 @@ BESIDE_OTHERS_MS = 100
 """Where layers are drawn with another preview, the timer only looks after the rest."""
 SLOW_EVERY_S = 0.25  # status line, state of the core
 
-_SHOWN_ONLY = frozenset({"layers", "arrangement", "overlay", "expanded", "previous_model"})
+_AT_ONCE = frozenset({"layers", "arrangement", "overlay", "expanded", "previous_model", "policy"})
 _FOR_RECORDING = frozenset(field.name for field in fields(LiveSettings) if field.name.startswith("record_"))
-_NEEDS_RESTART = frozenset(field.name for field in fields(LiveSettings)) - _SHOWN_ONLY - _FOR_RECORDING
+_NEEDS_RESTART = frozenset(field.name for field in fields(LiveSettings)) - _AT_ONCE - _FOR_RECORDING
 
 
 class LiveWidget(DockWidget):
@@ -97,9 +98,8 @@ class LiveWidget(DockWidget):
         )
         self._core: CMMCorePlus | None = None
         self._restart_wanted = False
-        self._file_errors = 0
-        self._slow_at = 0.0
-        self._was_recording = False
+        self._recordings = RecordingWatch(self.engine, self.form)
+        self._slow_at = self._stopped_at = 0.0
         self._detection: Background[DetectedGeometry] | None = None
 
         layout = QVBoxLayout(self)
@@ -139,18 +139,28 @@ class LiveWidget(DockWidget):
     # ----------------------------------------------------------------- actions
 
     def toggle(self) -> None:
-        """Start or stop."""
-        if self.engine.state in ("starting", "running", "failed"):
-            self.stop()
-        else:
+        """Start or stop; while stopping, do not wait for frames to be registered."""
+        state = self.engine.state
+        if state == "idle":
             self.start()
+        elif state == "stopping":
+            self.engine.cut_short()
+            self._recordings.cut_short()
+            self._tick_all()
+        else:
+            self.stop()
 
     def start(self) -> None:
-        """Begin to register with what is chosen."""
+        """Begin to register with what is chosen; as soon as all of the last session is closed."""
+        if self.engine.state in ("failed", "stopping"):
+            self._restart()
+            return
         self._faults.forget()
         self._layer_faults.forget()
         self._restart_wanted = False
         camera = self.settings.source == "camera"
+        if not self.settings.layers:  # what is registered is to be seen
+            self.form.edit(layers=self._store.load().layers)
         try:
             if camera:
                 self._find_core()
@@ -164,8 +174,14 @@ class LiveWidget(DockWidget):
     def stop(self) -> None:
         """Stop; files are completed in the background."""
         self._restart_wanted = False
-        if self.engine.recorder.recording:
-            self.engine.recorder.end()
+        self._stopped_at = time.monotonic()
+        self.engine.end_recording()
+        self.engine.stop()
+        self._tick_all()
+
+    def _restart(self) -> None:
+        """Stop, and start when all is closed."""
+        self._restart_wanted = True
         self.engine.stop()
         self._tick_all()
 
@@ -193,7 +209,7 @@ class LiveWidget(DockWidget):
         button = self.form.record_button
         self._slow_at = 0.0
         if not button.isChecked():
-            self.engine.recorder.end()
+            self.engine.end_recording()
             return
         try:
             self.engine.begin_recording(self.settings)
@@ -202,10 +218,7 @@ class LiveWidget(DockWidget):
             self.form.groups["recording"].set_open(True)
             complain(error)
             return
-        self._file_errors = len(self.engine.recorder.errors)
-        self.form.recording.show_last("")
-        if self.engine.state == "running" and self.settings.policy != "all":
-            warn("frames that are dropped are not in the recording; to keep every frame, press Record before Start.")
+        self._recordings.begin()
 
     def _load_configuration(self, path: str) -> None:
         try:
@@ -213,7 +226,9 @@ class LiveWidget(DockWidget):
             if self._core is not None:
                 self._core.loadSystemConfiguration(path)
         except Exception as error:
-            complain(f"{path} cannot be loaded ({error}). Check it in Micro-Manager's hardware wizard.")
+            complain(
+                f"the configuration cannot be loaded ({error}). Check it in Micro-Manager's hardware wizard: {path}"
+            )
         self._slow_at = 0.0
 
     def _toggle_live(self) -> None:
@@ -231,12 +246,12 @@ class LiveWidget(DockWidget):
         """The user changed settings."""
         self._store.save(self.settings)
         self._show_wanted()
+        self.engine.choose_policy(self.settings.policy)
         if changed & _NEEDS_RESTART and self.engine.state in ("starting", "running", "failed"):
             if self.engine.recorder.recording:
                 tell("the change is used from the next start on: a recording is under way.")
             else:
-                self._restart_wanted = True
-                self.engine.stop()
+                self._restart()
         self._slow_at = 0.0
 
     def _show_wanted(self) -> None:
@@ -293,12 +308,12 @@ class LiveWidget(DockWidget):
                 if self.settings.source == "camera" and state == "running":
                     self.engine.follow(self._core)
         error = self.engine.error
-        if state == "failed" and error is not None:
+        if state in ("failed", "idle") and error is not None:
             self._faults.tell(error)
         problem = self.engine.take_problem()
-        if problem and state == "running":
+        if problem:
             warn(problem)
-        self._report_recording()
+        self._recordings.look()
         self.form.fine_tune.look()
         self._show_state(state)
         self.form.show_values(self.engine)
@@ -306,26 +321,26 @@ class LiveWidget(DockWidget):
             self.form.model.show_memory(model_panel.free_memory())
             self.form.model.show_devices(model_panel.cuda_devices())
 
-    def _report_recording(self) -> None:
-        recorder, form = self.engine.recorder, self.form
-        if len(recorder.errors) > self._file_errors:
-            self._file_errors = len(recorder.errors)
-            complain(f"{advice(recorder.errors[-1])} Registration goes on; the other files are written.")
-        if self._was_recording and recorder.idle:
-            form.recording.show_last("\n".join(written_in_words(report) for report in list(recorder.reports)[-4:]))
-        self._was_recording = not recorder.idle
-        form.record_button.setChecked(recorder.recording)
-        form.record_button.setText("Recording" if recorder.recording else "Record")
-
     def _show_state(self, state: EngineState) -> None:
         form = self.form
-        form.start_button.say(
-            START_BUTTON[state], running=state in ("starting", "running", "failed"), enabled=state != "stopping"
-        )
+        self._show_start_button(state)
         text, trust = state_in_words(state, self.engine, self.settings, self._core)
         form.source.status.say(text, colour_of(trust, self._palette.kind), in_full=state == "failed")
         form.source.show_core(self._core if self.settings.source == "camera" else None)
         form.detect_button.setEnabled(self.display.scan is not None)
+        self.display.set_live(state in ("running", "stopping") and len(self.history) > 0)
+
+    def _show_start_button(self, state: EngineState) -> None:
+        waiting = self.engine.status().waiting if state == "stopping" and not self.engine.is_cut_short else 0
+        text, tip = START_BUTTON[state], START_TIP
+        if waiting:
+            text = f"Finish now ({waiting} waiting)"
+            tip = "Do not wait for the registration of the frames that are left: write them as they were acquired."
+        # The second click of a double click on Stop must not be one on this.
+        soon_after = time.monotonic() - self._stopped_at < QApplication.doubleClickInterval() / 1e3
+        can = state != "stopping" or (waiting > 0 and not soon_after)
+        self.form.start_button.say(text, running=state != "idle", enabled=can)
+        self.form.start_button.setToolTip(tip)
 
     def _on_layer_fault(self, error: Exception) -> None:
         self._layer_faults.tell(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+from pathlib import PurePosixPath, PureWindowsPath
 
 from sasnet_live.errors import InputError
-from sasnet_live.pipeline_status import in_words
+from sasnet_live.pipeline_status import PipelineError, in_words
 
 
 def advice(error: BaseException) -> str:
     """One line: what went wrong, and what to do."""
     if isinstance(error, InputError):
-        return str(error)
+        return reason_first(str(error))
+    if isinstance(error, PipelineError):
+        return f"{error}. What was written until then can be read."
     text = in_words(error)
     name = type(error).__name__
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -23,6 +26,16 @@ def advice(error: BaseException) -> str:
     if isinstance(error, ImportError):
         return f"{text}. Install what is missing in the environment of napari, then start napari again."
     return f'{text}. Press Start to try again; if it comes back, choose the model "correspondence" and report it.'
+
+
+def reason_first(text: str) -> str:
+    """``PATH: REASON``, as errors are written on a command line, with the reason first.
+
+    Notifications and the status line are narrow, and a long path would be all that is seen.
+    """
+    path, _, reason = text.partition(": ")
+    is_path = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    return f"{reason} ({path})" if is_path and reason else text
 
 
 def complain(error: BaseException | str) -> None:

@@ -29,6 +29,11 @@ class OtherLayers:
         what is changed on the canvas now is painted with it.
     clock
         Seconds.
+
+    Attributes
+    ----------
+    newest
+        The live layer that was given new pixels last; None before the first.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class OtherLayers:
         self._is_ours, self._updated, self._clock = is_ours, updated, clock
         self._new_at: dict[Layer, float] = {}  # when its pixels came
         self._live_at = -LIVE_S
+        self.newest: Layer | None = None
         for layer in self._layers:
             self._follow(layer)
         self._layers.events.inserted.connect(self._on_inserted)
@@ -57,6 +63,7 @@ class OtherLayers:
         """Let go of the viewer."""
         self._layers.events.inserted.disconnect(self._on_inserted)
         self._layers.events.removed.disconnect(self._on_removed)
+        self.newest = None
         for layer in list(self._new_at):
             self._leave(layer)
 
@@ -74,6 +81,8 @@ class OtherLayers:
 
     def _on_removed(self, event: Any) -> None:
         self._leave(event.value)
+        if self.newest is event.value:
+            self.newest = None
 
     def _on_pixels(self, event: Any) -> None:
         layer = event.source
@@ -82,5 +91,5 @@ class OtherLayers:
         now, before = self._clock(), self._new_at[layer]
         self._new_at[layer] = now
         if now - before < LIVE_S:  # one picture alone, opened or painted on, is no preview
-            self._live_at = now
+            self._live_at, self.newest = now, layer
             self._updated()

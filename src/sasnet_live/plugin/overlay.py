@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .trust import Figures, colour_of, overlay_text
+from .trust import Figures, overlay_text
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -39,14 +40,15 @@ class FiguresOverlay:
             overlays[self.KEY] = TextOverlay(visible=False, position="top_left", font_size=font_size, box=True)
         self._overlay: Any = overlays[self.KEY]
 
-    def update(self, figures: Figures, *, background: str = "dark") -> None:
-        """Show figures, or nothing if there are none."""
-        text, colour = overlay_text(figures), colour_of(figures.trust, background)
+    def update(self, figures: Figures, *, background: str = "dark", with_figures: bool = True) -> None:
+        """Show figures, or nothing if there are none; without, only which layer is ahead of the others."""
+        write = partial(overlay_text, figures, with_figures=with_figures)
+        text, colour = write(), figures.colour(background)
         fitting = int(self._viewer.canvas.size[1] / (WIDTH_OF_CHARACTER * self._overlay.font_size))
         if max(map(len, text.split("\n"))) > fitting:
             text = "\n".join(
                 part
-                for line in overlay_text(figures, lines=2).split("\n")
+                for line in write(lines=2).split("\n")
                 for part in ([line] if len(line) <= fitting else textwrap.wrap(line, max(fitting, 20)))
             )
         if (text, colour) == self._shown:

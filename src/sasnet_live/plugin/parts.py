@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -152,6 +153,27 @@ class Number(QSpinBox):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         if special:
             self.setSpecialValueText(special)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Leave the wheel to the scroll area."""
+        if event is not None:
+            event.ignore()
+
+
+class Seconds(QDoubleSpinBox):
+    """A time; a wheel that passes over it does not change it."""
+
+    def __init__(self, high_s: float, tip: str, name: str) -> None:
+        super().__init__()
+        self.setRange(0, high_s)
+        self.setDecimals(2)
+        self.setSingleStep(0.1)
+        self.setToolTip(tip)
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setKeyboardTracking(False)
+        self.setSuffix(" s")
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         """Leave the wheel to the scroll area."""

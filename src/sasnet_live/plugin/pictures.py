@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+from sasnet_live.stream import pixel_size_of
 
 
 class Scan:
@@ -21,10 +23,35 @@ class Scan:
         Of one frame; neither is modified.
     geometry
         Of the frame.
+    channels
+        Names by number; empty where there is only one.
     """
 
-    def __init__(self, frame: Frame, registration: Registration, geometry: ScanGeometry) -> None:
+    def __init__(
+        self, frame: Frame, registration: Registration, geometry: ScanGeometry, channels: Sequence[str] = ()
+    ) -> None:
         self.frame, self.registration, self.geometry = frame, registration, geometry
+        self._channels = channels
+
+    @property
+    def channel(self) -> int:
+        """Number of its channel, 0 where there is only one."""
+        return int(self.frame.index.get("c", 0))
+
+    @property
+    def channel_name(self) -> str:
+        """Of its channel; empty where there is only one."""
+        return self._channels[self.channel] if self.channel < len(self._channels) else ""
+
+    @property
+    def pixel_size_um(self) -> tuple[float, float] | None:
+        """(y, x) as the source says; None where it does not know."""
+        return pixel_size_of(self.frame.metadata.get("pixel_size_um"))
+
+    @property
+    def exposure_ms(self) -> float | None:
+        """As the source says; None where it does not know."""
+        return self._number("exposure_ms")
 
     @cached_property
     def passes(self) -> tuple[Pixels, Pixels]:
@@ -38,6 +65,13 @@ class Scan:
         """(n_b, W) float32: the backward lines that are in the registered image."""
         registration = self.registration
         return registration.warped if registration.rendered is None else registration.rendered
+
+    def _number(self, name: str) -> float | None:
+        try:
+            number = float(self.frame.metadata.get(name) or 0)
+        except (TypeError, ValueError):
+            return None
+        return number if 0 < number < math.inf else None
 
 
 @dataclass(frozen=True)
@@ -58,6 +92,8 @@ class Picture:
         Names that napari knows, or "sasnet-diverging".
     symmetric, from_zero
         Contrast limits: the same on both sides of zero; beginning at zero.
+    with_bar
+        Whether a colour bar on the canvas says which colour is which value.
     """
 
     title: str
@@ -68,6 +104,7 @@ class Picture:
     blending: str = "translucent_no_depth"
     symmetric: bool = False
     from_zero: bool = False
+    with_bar: bool = False
 
     def draw(self, scan: Scan) -> Pixels:
         """As it lies on the canvas, in the orientation of the frame; may be a view of the scan's arrays."""
@@ -109,6 +146,7 @@ KINDS: dict[str, tuple[Picture, ...]] = {
             half=True,
             colormap="sasnet-diverging",
             symmetric=True,
+            with_bar=True,
         ),
     ),
     "error": (

@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .verdict import Verdict
+
+IN_MEMORY_BYTES = 2**30
+"""Of a recording that is read at once. A packed file may hold far more than its size tells."""
+
 LayerData = tuple[np.ndarray[Any, Any], dict[str, Any], str]
 Reader = Callable[[Any], list[LayerData]]
 
@@ -33,11 +38,13 @@ def _read_tiff(path: str) -> list[LayerData]:
     from sasnet_live.sinks.ome_tiff import frame_figures, read_record
     from sasnet_live.sources.tiff import TiffStack
 
-    with TiffStack(path) as stack:
-        layout = stack.layout
-        positions = list(layout.indices(layout.axes))
-        frames = np.stack([stack.read(position) for position in positions])
-    frames = frames.reshape(*[size or 1 for size in layout.sizes], *layout.frame_shape)
+    from .notify import warn
+
+    stack = TiffStack(path)
+    for remark in stack.remarks:
+        warn(remark)
+    layout = stack.layout
+    frames = _frames(stack)
     size_um = layout.pixel_size_um or (1.0, 1.0)
     leading = len(layout.sizes)
     meta: dict[str, Any] = {
@@ -58,17 +65,51 @@ def _read_tiff(path: str) -> list[LayerData]:
     return [(frames, meta, "image")]
 
 
+def _frames(stack: Any) -> Any:
+    """All frames, (sizes..., H, W): an array, or above `IN_MEMORY_BYTES` one that reads the frame that is looked at."""
+    layout = stack.layout
+    shape = (*[size or 1 for size in layout.sizes], *layout.frame_shape)
+    if math.prod(shape) * layout.dtype.itemsize <= IN_MEMORY_BYTES:
+        with stack:
+            return np.stack(list(stack.frames())).reshape(shape)
+    import dask.array  # comes with napari, as this module's callers do
+
+    from_array: Any = dask.array.from_array
+    stored = _Stored(stack, shape)
+    # One at a time: the file has one position to read at.
+    like = np.empty((0,) * stored.ndim, stored.dtype)  # else it is read once to see what comes
+    return from_array(stored, chunks=((1,) * (len(shape) - 2)) + shape[-2:], name=False, lock=True, meta=like)
+
+
+class _Stored:
+    """A recording that is read where it is indexed: what `dask.array.from_array` needs of one."""
+
+    def __init__(self, stack: Any, shape: tuple[int, ...]) -> None:
+        self._stack = stack  # stays open as long as the layer that shows it
+        self.shape, self.ndim, self.dtype = shape, len(shape), stack.layout.dtype
+
+    def __getitem__(self, index: Any) -> np.ndarray[Any, Any]:
+        """Part of one frame: chunks are no larger. An axis given by number, not as a slice, goes, as in NumPy."""
+        layout = self._stack.layout
+        leading = len(layout.sizes)
+        chosen = [np.arange(size)[one] for size, one in zip(self.shape[:leading], index, strict=False)]
+        where = {axis: int(np.ravel(one)[0]) for axis, one in zip(layout.axes, chosen, strict=True)}
+        frame = self._stack.read(where)[tuple(index[leading:])]
+        return np.asarray(frame[tuple(np.newaxis for one in chosen if one.ndim)])
+
+
 def _channel_names(layout: Any) -> list[str]:
     count = layout.size("C") or 1
     return list(layout.channel_names) or [f"channel {number}" for number in range(count)]
 
 
 def summary(record: dict[str, str], figures: list[dict[str, Any]]) -> dict[str, Any]:
-    """How it was processed, the mean figures, and those of each frame."""
+    """How it was processed, how many frames were registered, the mean figures, and those of each frame."""
+    verdict = Verdict.of(figures)
     names = ("ncc_before", "ncc_after", "ssim_before", "ssim_after", "displacement_px_mean", "confidence")
     means = {}
     for name in names:
         values = [one[name] for one in figures if isinstance(one.get(name), (int, float)) and math.isfinite(one[name])]
         if values:
             means[name] = sum(values) / len(values)
-    return {"record": record, "means": means, "frames": figures}
+    return {"record": record, "verdict": str(verdict) if verdict.frames else "", "means": means, "frames": figures}

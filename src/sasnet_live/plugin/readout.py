@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 from superqt import QElidingLabel
 
 from .parts import set_style
-from .trust import Figures, change, colour_of, meaning, rates
+from .trust import Figures, change, meaning, rates
 
 
 class Readout(QWidget):
@@ -50,7 +50,7 @@ class Readout(QWidget):
     def show_figures(self, figures: Figures) -> None:
         """Show the numbers of a moment."""
         self._figures = figures
-        colour = colour_of(figures.trust, self._background)
+        colour = figures.colour(self._background)
         metrics = figures.metrics
         for label, before, after in (
             (self.ncc, metrics.ncc_before, metrics.ncc_after),

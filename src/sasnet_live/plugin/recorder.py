@@ -67,6 +67,10 @@ class RecordingPlan:
         return sinks
 
 
+InTurn = Callable[[Callable[[], None]], None]
+"""Has something called in the pipeline's thread, after the frames before it; see `LivePipeline.in_turn`."""
+
+
 class Recorder:
     """A sink that hands frames on to the sinks of a recording while there is one.
 
@@ -80,7 +84,11 @@ class Recorder:
     name
         Of this sink.
     frames
-        Written since the last `begin`.
+        Written of the recording under way, or of the last one.
+    unregistered
+        Those of them that were passed on as they came.
+    missed
+        Frames that came between those written and are not in the files: dropped before they were registered.
     errors, reports
         Of files, the latest last.
     """
@@ -89,35 +97,71 @@ class Recorder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._recording = False
+        self._turns = 0  # begins and ends whose turn has not come
         self._wanted: SinkGroup | None = None
         self._active: SinkGroup | None = None
         self._is_open = False
         self._stream: StreamInfo | None = None
         self._stream_frames = 0
-        self.frames = 0
+        self._last_number: int | None = None
+        self.frames = self.missed = self.unregistered = 0
         self.errors: deque[Exception] = deque(maxlen=100)
         self.reports: deque[SinkReport] = deque(maxlen=100)
 
-    def begin(self, sinks: Sequence[FrameSink]) -> None:
-        """Record from the next frame on."""
-        with self._lock:
-            self._wanted = SinkGroup(sinks, self.errors.append)
-            self.frames = 0
+    def begin(self, sinks: Sequence[FrameSink], in_turn: InTurn | None = None) -> None:
+        """Record from the next frame on.
 
-    def end(self) -> None:
-        """Record no more; files are complete when `idle`."""
-        with self._lock:
-            self._wanted = None
+        Parameters
+        ----------
+        in_turn
+            Of the pipeline, so that frames that wait in it are not in the recording; None: no frames wait.
+        """
+        self._go_over(SinkGroup(sinks, self.errors.append), in_turn)
+
+    def end(self, in_turn: InTurn | None = None) -> None:
+        """Record no more; files are complete when `idle`.
+
+        Parameters
+        ----------
+        in_turn
+            Of the pipeline, so that frames that wait in it are still in the recording.
+        """
+        self._go_over(None, in_turn)
 
     @property
     def recording(self) -> bool:
-        """Whether a recording is wanted."""
-        return self._wanted is not None
+        """Whether frames that come now are to be recorded."""
+        return self._recording
+
+    @property
+    def begun(self) -> bool:
+        """Whether all frames that came before the last `begin` or `end` are done with."""
+        return not self._turns
 
     @property
     def idle(self) -> bool:
         """Whether nothing is recorded and all files are complete."""
-        return self._wanted is None and not self._is_open
+        with self._lock:
+            return not self._recording and not self._turns and not self._is_open
+
+    def _go_over(self, group: SinkGroup | None, in_turn: InTurn | None) -> None:
+        with self._lock:
+            self._recording = group is not None
+            self._turns += 1
+
+        def turn() -> None:
+            with self._lock:
+                self._turns -= 1
+                self._wanted = group
+                if group is not None:
+                    self.frames = self.missed = self.unregistered = 0
+                    self._last_number = None
+
+        if in_turn is None:
+            turn()
+        else:
+            in_turn(turn)
 
     # ------------------------------------------------- in the pipeline's thread
 
@@ -131,8 +175,12 @@ class Recorder:
         self._follow()
         self._stream_frames += 1
         if self._active is not None and self._is_open:
+            if self._last_number is not None:  # a source that was started again counts anew
+                self.missed += max(0, frame.sequence_number - self._last_number - 1)
+            self._last_number = frame.sequence_number
             self._active.write(frame, registration)
             self.frames += 1
+            self.unregistered += not registration.accepted
 
     def flush(self) -> None:
         """Let others read what is written; notice that the recording has ended."""

@@ -9,6 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from .parts import Choice, PathField, form, row
+from .recorder import Recorder
 from .settings import LiveSettings
 
 
@@ -82,10 +83,13 @@ class RecordingPanel(QWidget):
         self._last.setVisible(bool(text))
 
 
-def summary(settings: LiveSettings, recording: bool, frames: int) -> str:
+def summary(settings: LiveSettings, recorder: Recorder) -> str:
     """The state of the recording in a few words."""
-    if recording:
-        return f"{frames} frames"
+    if not recorder.idle:
+        missed = f", {recorder.missed} dropped" if recorder.missed else ""
+        if recorder.recording and not recorder.begun:
+            return "begins after the frames that wait"
+        return f"{'' if recorder.recording else 'finishing, '}{recorder.frames} frames{missed}"
     if not settings.record_folder:
         return "off, no folder"
     return f"off, to {Path(settings.record_folder).name or settings.record_folder}"

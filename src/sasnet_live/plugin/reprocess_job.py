@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ from .background import Background
 from .cores import use_all_cores
 from .reader import summary
 from .settings import LiveSettings
+from .verdict import Verdict
 
 if TYPE_CHECKING:
-    from sasnet_live.reprocess import Progress
+    from sasnet_live.reprocess import FileReport, Progress
 
 
 @dataclass
@@ -30,18 +31,45 @@ class Outcome:
     ----------
     images
         Registered layers with their metadata, by name.
+    verdicts
+        How many frames were registered, by the name of the layer that they came from, or of the file written.
     files
         Written.
     problems
         One line each.
+    left_out
+        One line of the files that were registered already; empty if there are none.
     cancelled
-        Whether the user ended it; `images` then holds what was done by then, the rest as it was.
+        Whether the user ended it; `images` then holds what was done by then, the rest is zero.
     """
 
     images: dict[str, tuple[np.ndarray[Any, Any], dict[str, Any]]] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     cancelled: bool = False
+    left_out: str = ""
+
+    @property
+    def doubts(self) -> list[str]:
+        """A line for each layer or file of which frames were not registered."""
+        return [f"{name}: {verdict}" for name, verdict in self.verdicts.items() if not verdict.is_clean]
+
+    def in_words(self) -> str:
+        """All of it, for the widget."""
+        lines = []
+        for name, (_, metadata) in self.images.items():
+            about = metadata["sasnet_live"]
+            means = about["means"]
+            if "ncc_after" in means and any(frame.get("accepted", True) for frame in about["frames"]):
+                before, after = means["ncc_before"], means["ncc_after"]
+                lines.append(f"{name}: NCC {before:.2f} \N{RIGHTWARDS ARROW} {after:.2f}")
+        lines += self.doubts
+        lines += [f"wrote {path.name}" for path in self.files]
+        lines += [self.left_out] if self.left_out else []
+        if self.cancelled:
+            lines.append("cancelled")
+        return "\n".join(lines) or "nothing to show"
 
 
 class ReprocessJob:
@@ -155,9 +183,11 @@ def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> O
         job.last = f"NCC {result.metrics.ncc_before:.2f} \N{RIGHTWARDS ARROW} {result.metrics.ncc_after:.2f}"
     outcome = Outcome(cancelled=job.cancelled)
     record = {**registrar.describe(), "source": name}
-    for suffix, image in (("registered", registered), ("warped", warped)):
+    verdict = Verdict.of(figures)
+    for done, image in (("registered", registered), ("warped", warped)):
         if image is not None and figures:
-            outcome.images[f"{name} {suffix}"] = (image, {"sasnet_live": summary(record, figures)})
+            outcome.images[verdict.name(name, done)] = (image, {"sasnet_live": summary(record, figures)})
+            outcome.verdicts[name] = verdict
     return outcome
 
 
@@ -190,13 +220,25 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
         progress=follow,
         cancelled=lambda: job.cancelled,
     )
-    outcome = Outcome(cancelled=report.cancelled)
+    outcome = Outcome(cancelled=report.cancelled, left_out=report.left_out_in_words)
     for file in report.files:
         outcome.files.extend(file.outputs)
+        outcome.problems.extend(file.remarks)
         if file.error and not report.cancelled:
             outcome.problems.append(f"{file.path.name}: {file.error}")
-        for path in file.outputs if show else ():
-            reader = get_reader(str(path))
+        for path in file.outputs:
+            title = path.name.split(".")[0]
+            verdict = _verdict_of(path, file)
+            outcome.verdicts[title] = verdict
+            reader = get_reader(str(path)) if show else None
             for image, meta, _ in reader(str(path)) if reader is not None else ():
-                outcome.images[path.name.split(".")[0]] = (image, meta["metadata"])
+                outcome.images[verdict.name(title)] = (image, meta["metadata"])
     return outcome
+
+
+def _verdict_of(path: Path, file: FileReport) -> Verdict:
+    """The reason is only in the file, and only looked for where there is one."""
+    from sasnet_live.sinks.ome_tiff import frame_figures
+
+    counted = Verdict(file.accepted, file.frames)
+    return counted if counted.is_clean else replace(counted, reason=Verdict.of(frame_figures(path)).reason)

@@ -30,12 +30,15 @@ from .settings import SettingsStore
 from .status_line import StartButton, StatusLine
 from .theme import palette_of
 from .trust import colour_of
+from .verdict import is_result
 
 if TYPE_CHECKING:
     import napari
 
 LOOK_EVERY_MS = 100
 CLOSING_S = 30.0
+MOST_DOUBTS = 3
+"""Named in one notification; all are in the widget."""
 
 
 class ReprocessWidget(DockWidget):
@@ -55,6 +58,7 @@ class ReprocessWidget(DockWidget):
         self._job: ReprocessJob | None = None
         self._progress: Any = None
         self._template: dict[str, Any] = {}
+        self._asked: Any = None  # the result that the user was asked about
         self._build()
         self._viewer.layers.selection.events.changed.connect(self._show_what)
         self._on_theme()
@@ -144,6 +148,9 @@ class ReprocessWidget(DockWidget):
                     raise InputError("no image layer is selected; select one in the layer list")
                 if layer.rgb or layer.multiscale:
                     raise InputError(f"{layer.name!r} is a colour or multiscale image; choose one with raw frames")
+                if is_result(layer.metadata) and layer != self._asked:
+                    self._ask(layer)
+                    return
                 self._template = _placing(layer)
                 self._job = reprocess_layer(layer.name, layer.data, settings)
             else:
@@ -216,13 +223,28 @@ class ReprocessWidget(DockWidget):
         for name, (image, metadata) in outcome.images.items():
             placing = self._template if len(self._template.get("scale", ())) == image.ndim else {}
             self._viewer.add_image(image, name=name, metadata=metadata, **placing)
-        self.state.setText(_in_words(outcome))
+        self.state.setText(outcome.in_words())
+        doubts = outcome.doubts
+        if doubts:
+            more = len(doubts) - MOST_DOUBTS
+            warn("; ".join([*doubts[:MOST_DOUBTS], *([f"and {more} more"] if more > 0 else [])]))
         for problem in outcome.problems:
             complain(problem)
+        if outcome.left_out:
+            tell(outcome.left_out)
         if outcome.cancelled:
             tell("reprocessing was cancelled; what was done by then is kept.")
 
+    def _ask(self, layer: Any) -> None:
+        """napari selects each new layer, results too: pressed again by mistake, what is registered would be again."""
+        self._asked = layer
+        self.start_button.say("Register again", running=False)
+        text = f"{layer.name!r} is a result already. Select the raw layer, or press again to register it all the same."
+        self.status.say(text, colour_of("doubtful", palette_of(self._viewer).kind), in_full=True)
+        self.status.setVisible(True)
+
     def _show_running(self, running: bool) -> None:
+        self._asked = None
         self.start_button.say("Cancel" if running else "Register", running=running)
         for widget in (self.what, self._file_part):
             widget.setEnabled(not running)
@@ -248,6 +270,10 @@ class ReprocessWidget(DockWidget):
         self._file_part.setVisible(files)
         self.target.setVisible(not files)
         layer = self._selected_layer()
+        if self._asked is not None and (files or layer != self._asked):
+            self._asked = None
+            self.start_button.say("Register", running=False)
+            self.status.setVisible(False)
         if layer is None:
             self.target.setText("Select an image layer in the layer list.")
         else:
@@ -262,8 +288,10 @@ class ReprocessWidget(DockWidget):
         self.settings_line.setText(f"{settings.output}, {model}; {scan}. To change: widget SASNet Live.")
 
     def _selected_layer(self) -> Any:
+        from napari.layers import Image
+
         layer = self._viewer.layers.selection.active
-        return layer if layer is not None and layer._type_string == "image" else None
+        return layer if isinstance(layer, Image) else None
 
     def _show_fault(self, error: Exception) -> None:
         """As a notification, and in the widget until the next try."""
@@ -309,18 +337,3 @@ def _placing(layer: Any) -> dict[str, Any]:
         "units": tuple(layer.units),
         "colormap": layer.colormap,
     }
-
-
-def _in_words(outcome: Outcome) -> str:
-    lines = []
-    for name, (_, metadata) in outcome.images.items():
-        means = metadata["sasnet_live"]["means"]
-        if "ncc_after" in means:
-            before, after = means["ncc_before"], means["ncc_after"]
-            lines.append(f"{name}: NCC {before:.2f} \N{RIGHTWARDS ARROW} {after:.2f}")
-        else:
-            lines.append(f"{name}: passed through")
-    lines += [f"wrote {path.name}" for path in outcome.files]
-    if outcome.cancelled:
-        lines.append("cancelled")
-    return "\n".join(lines) or "nothing to show"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from sasnet_live.files import write_whole
 from sasnet_live.scan import LineAxis, Pass, ScanGeometry, SlowAxis
+
+from .pictures import KINDS
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +23,9 @@ Arrangement = Literal["side by side", "stacked"]
 Level = Literal["easy", "medium", "hard"]
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+LONGEST_SETTLE_S = 3600.0
+"""Longer than any program rests in the middle of a file."""
 
 FOLDER_VARIABLE = "SASNET_LIVE_SETTINGS"
 
@@ -33,6 +38,8 @@ class LiveSettings:
     ----------
     source, folder, level
         Where frames come from; the folder that is watched; which simulated scanner.
+    settle_s
+        How long a file in the watched folder must not have changed before it counts as complete.
     line_axis, first, mirrored, line_offset, crop_start, crop_end, slow_axis
         See `ScanGeometry`.
     model, device, precision, output, temporal, search_px
@@ -46,7 +53,7 @@ class LiveSettings:
     record_folder, record_name, record_format, record_raw, record_metrics
         What recordings are called and what is in them.
     layers
-        The layers shown.
+        The layers shown; with none, a session begins with those of the one before.
     arrangement, overlay
         How they are laid out; whether the figures are written on the canvas.
     expanded
@@ -55,6 +62,7 @@ class LiveSettings:
 
     source: SourceKind = "simulated"
     folder: str = ""
+    settle_s: float = 0.3
     level: Level = "medium"
     line_axis: LineAxis = "rows"
     first: Pass = "forward"
@@ -110,9 +118,13 @@ class LiveSettings:
                 fits = fits and (not allowed or value in allowed)
             if fits:
                 kept[field.name] = value
+        if not set(kept.get("layers", ())) & set(KINDS):
+            kept.pop("layers", None)
         for name in ("crop_start", "crop_end", "search_px"):
             if kept.get(name, 0) < 0:
                 del kept[name]
+        if not 0 <= kept.get("settle_s", 0.0) <= LONGEST_SETTLE_S:
+            del kept["settle_s"]
         return cls(**kept)
 
 
@@ -160,18 +172,16 @@ class SettingsStore:
         return LiveSettings()
 
     def save(self, settings: LiveSettings) -> None:
-        """Keep them; the file appears whole or not at all."""
+        """Keep them; the file appears whole or not at all. Instead of no layers at all, those last kept stay."""
         if self.path is None:
             return
-        partial = self.path.with_name(self.path.name + ".partial")
+        if not settings.layers:
+            settings = replace(settings, layers=self.load().layers)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
-            partial.replace(self.path)
+            write_whole(self.path, json.dumps(asdict(settings), indent=1).encode())
         except OSError as error:
             _log.warning("%s cannot be written, settings are not kept: %s", self.path, error)
-            with suppress(OSError):
-                partial.unlink()
 
 
 def data_folder() -> Path | None:

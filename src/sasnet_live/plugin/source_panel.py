@@ -9,8 +9,8 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from .microscope import camera_label, is_live
-from .parts import Choice, PathField
-from .settings import LiveSettings
+from .parts import Choice, PathField, Seconds
+from .settings import LONGEST_SETTLE_S, LiveSettings
 from .status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ class SourcePanel(QWidget):
             lambda present: QFileDialog.getExistingDirectory(self, "Watch", present or str(Path.home())),
             placeholder="choose a folder",
         )
+        self.settle = Seconds(
+            LONGEST_SETTLE_S,
+            "A file counts as complete when it has not changed for so long. Take more where the other program pauses "
+            "in the middle of a file.",
+            "Settle time",
+        )
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)
@@ -60,10 +66,16 @@ class SourcePanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.status)
         layout.addLayout(line)
-        layout.addWidget(self.folder)
+        folder_line = QHBoxLayout()
+        folder_line.setContentsMargins(0, 0, 0, 0)
+        folder_line.setSpacing(4)
+        folder_line.addWidget(self.folder, 1)
+        folder_line.addWidget(self.settle)
+        layout.addLayout(folder_line)
         self.kind.chosen.connect(self._on_kind)
         self.level.chosen.connect(self.changed)
         self.folder.changed.connect(self.changed)
+        self.settle.valueChanged.connect(self.changed)
         self.live.clicked.connect(self.toggle_live)
         self.load.clicked.connect(self._ask_configuration)
         self._arrange()
@@ -74,12 +86,18 @@ class SourcePanel(QWidget):
         self.kind.choose(settings.source)
         self.level.choose(settings.level)
         self.folder.set_path(settings.folder)
+        self.settle.setValue(settings.settle_s)
         blocker.unblock()
         self._arrange()
 
     def values(self) -> dict[str, Any]:
         """What is chosen, by the names of `LiveSettings`."""
-        return {"source": self.kind.value, "level": self.level.value, "folder": self.folder.path}
+        return {
+            "source": self.kind.value,
+            "level": self.level.value,
+            "folder": self.folder.path,
+            "settle_s": self.settle.value(),
+        }
 
     def show_core(self, core: CMMCorePlus | None) -> None:
         """Offer what the core can do now."""
@@ -98,6 +116,7 @@ class SourcePanel(QWidget):
         self.load.setVisible(kind == "camera")
         self.level.setVisible(kind == "simulated")
         self.folder.setVisible(kind == "folder")
+        self.settle.setVisible(kind == "folder")
 
     def _ask_configuration(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Micro-Manager configuration", "", "Configurations (*.cfg)")

@@ -9,10 +9,15 @@ from typing import Literal
 from sasnet_live.frame import RegistrationMetrics
 from sasnet_live.pipeline_status import PipelineStatus
 
+from .results import Newest
+
 Trust = Literal["accepted", "doubtful", "passed through", "none"]
 
 SURE = 0.8
 """Confidence from which a frame that was accepted is not called doubtful."""
+
+IN_SECONDS_MS = 5000
+"""Latency from which on it is given in seconds, which are easier to read then."""
 
 # Readable on napari's dark and light backgrounds: contrast of at least 4.5 to 1 on each.
 _COLOURS: dict[str, dict[Trust, str]] = {
@@ -29,7 +34,15 @@ _MEANING: dict[Trust, str] = {
 
 @dataclass(frozen=True)
 class Figures:
-    """The numbers of one moment: of the newest frame and of the pipeline."""
+    """The numbers of one moment: of the frame that was registered last, and of the pipeline.
+
+    Attributes
+    ----------
+    newest, behind_s
+        See `sasnet_live.plugin.results.Result`.
+    live
+        Whether frames come; else they are of a session that has ended.
+    """
 
     trust: Trust = "none"
     metrics: RegistrationMetrics = field(default_factory=RegistrationMetrics)
@@ -37,6 +50,14 @@ class Figures:
     fps: float = 0.0
     latency_ms: float = math.nan
     dropped: int = 0
+    waiting: int = 0
+    newest: Newest = ""
+    behind_s: float = 0.0
+    live: bool = True
+
+    def colour(self, background: str = "dark") -> str:
+        """Of the trust, grey where nothing comes; as #rrggbb, for a "dark" or "light" background."""
+        return colour_of(self.trust if self.live else "none", background)
 
 
 def figures_of(accepted: bool, reason: str, metrics: RegistrationMetrics, status: PipelineStatus) -> Figures:
@@ -48,6 +69,7 @@ def figures_of(accepted: bool, reason: str, metrics: RegistrationMetrics, status
         fps=status.fps,
         latency_ms=status.latency_p50_ms,
         dropped=status.dropped,
+        waiting=status.waiting,
     )
 
 
@@ -66,15 +88,32 @@ def colour_of(trust: Trust, background: str = "dark") -> str:
 def meaning(figures: Figures) -> str:
     """The trust in words, with what speaks against the frame."""
     text = _MEANING[figures.trust]
+    if figures.newest:
+        text = f"{figures.behind_s:.1f} s ago: {text}"
+    if not figures.live and figures.trust != "none":
+        text = f"last frame: {text}"
     if figures.trust == "doubtful":
         return f"{text} ({figures.metrics.confidence:.2f})"
     return f"{text}: {figures.reason}" if figures.reason else text
 
 
-def overlay_text(figures: Figures, *, lines: int = 1) -> str:
-    """The line on the canvas, or two where the canvas is narrow; why, where the frame is not trusted."""
+def newest_in_words(figures: Figures) -> str:
+    """Which layer shows the newest frame while others wait to be registered; empty where none do."""
+    if not figures.newest:
+        return ""
+    behind = f"{figures.waiting} waiting, {figures.behind_s:.1f} s behind"
+    if figures.newest == "raw":
+        return f"raw: newest frame   registered: {behind}"
+    return f"newest frame as acquired, not registered   {behind}"
+
+
+def overlay_text(figures: Figures, *, lines: int = 1, with_figures: bool = True) -> str:
+    """The line on the canvas, or two where the canvas is narrow; what is ahead; why, where a frame is not trusted."""
     if figures.trust == "none":
         return ""
+    ahead = newest_in_words(figures)
+    if not with_figures:
+        return ahead
     metrics = figures.metrics
     similarity = [
         f"NCC {change(metrics.ncc_before, metrics.ncc_after)}",
@@ -82,7 +121,8 @@ def overlay_text(figures: Figures, *, lines: int = 1) -> str:
     ]
     others = [f"shift {metrics.displacement_px_mean:.1f} px", *rates(figures)]
     line = ("   " if lines == 1 else "\n").join(["   ".join(similarity), "   ".join(others)])
-    return line if figures.trust == "accepted" else f"{line}\n{meaning(figures)}"
+    why = "" if figures.trust == "accepted" else meaning(figures)
+    return "\n".join(filter(None, [line, ahead, why]))
 
 
 def change(before: float, after: float) -> str:
@@ -92,8 +132,11 @@ def change(before: float, after: float) -> str:
 
 def rates(figures: Figures) -> list[str]:
     """Speed, latency and drops."""
-    latency = "\N{EN DASH}" if math.isnan(figures.latency_ms) else f"{figures.latency_ms:.0f}"
-    return [f"{figures.fps:.0f} FPS", f"{latency} ms", f"{figures.dropped} dropped"]
+    latency_ms = figures.latency_ms
+    latency = "\N{EN DASH} ms" if math.isnan(latency_ms) else f"{latency_ms:.0f} ms"
+    if latency_ms >= IN_SECONDS_MS:
+        latency = f"{latency_ms / 1e3:.1f} s"
+    return [f"{figures.fps:.0f} FPS", latency, f"{figures.dropped} dropped"]
 
 
 def number(value: float) -> str:

@@ -13,10 +13,12 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+from sasnet_live.convert import as_dtype as converted
+from sasnet_live.files import OutputLock
 from sasnet_live.sinks.metrics_table import MetricsTable
 
-from .file import INDEX_COLUMNS, REPLAYED_FRAMES, FileRun, FrameRegistrar, converted
-from .plan import plan
+from .file import INDEX_COLUMNS, REPLAYED_FRAMES, FileRun, FrameRegistrar
+from .plan import expand, plan
 from .report import FileReport, Progress, ReprocessReport
 from .settings import Output, ReprocessSettings
 
@@ -31,6 +33,10 @@ __all__ = [
     "converted",
     "reprocess",
 ]
+
+MOST_LOCKED = 100
+"""Outputs whose names are kept for a run from its start: each takes one of the files that a process may have open (256
+on macOS). Those after them are locked when they are begun."""
 
 
 def reprocess(
@@ -48,7 +54,8 @@ def reprocess(
     Parameters
     ----------
     inputs
-        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them, our own outputs left out).
+        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them). Files that came out of this
+        program registered are left out, see `ReprocessSettings.include_registered`.
     output
         A TIFF name for a single input; otherwise a folder, which is made if need be: ``NAME_registered.ome.tiff``.
     settings
@@ -73,15 +80,20 @@ def reprocess(
     """
     settings = settings or ReprocessSettings()
     kinds = ("rendered", "warped") if settings.output == "both" else (settings.output,)
-    jobs = plan(inputs, output, kinds, may_exist=settings.overwrite or settings.resume)
+    sources, left_out = expand(inputs, include_registered=settings.include_registered)
+    table_path = None if metrics is None else Path(metrics)
+    jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
     registrar = (make_registrar or _default_registrar)(settings)
     reports: list[FileReport] = []
     with ExitStack() as stack:
+        targets = [target for job in jobs for target in job.targets.values()]
+        outputs = targets if table_path is None else [table_path, *targets]
+        stack.enter_context(OutputLock(outputs[:MOST_LOCKED]))
         table = None
-        if metrics is not None:
+        if table_path is not None:
             # On `resume` it is made anew: the figures of frames already done are kept with their pages.
             redo = settings.overwrite or settings.resume
-            table = MetricsTable(metrics, ("file", *INDEX_COLUMNS.values()), overwrite=redo)
+            table = MetricsTable(table_path, ("file", *INDEX_COLUMNS.values()), overwrite=redo)
             stack.callback(table.abandon)
         for number, job in enumerate(jobs):
             run = FileRun(job, settings, registrar, table)
@@ -90,14 +102,14 @@ def reprocess(
                 for step in run.guarded_steps():
                     if cancelled is not None and cancelled():
                         run.error = "cancelled; go on with --resume"
-                        return ReprocessReport((*reports, run.report()), cancelled=True)
+                        return ReprocessReport((*reports, run.report()), cancelled=True, left_out=tuple(left_out))
                     if progress is not None:
                         progress(replace(step, file=number, files=len(jobs)))
             reports.append(run.report())
             if run.error and table is not None:
                 table.cut(rows)
         written = table.close() if table is not None else None
-    return ReprocessReport(tuple(reports), metrics=written)
+    return ReprocessReport(tuple(reports), metrics=written, left_out=tuple(left_out))
 
 
 def _default_registrar(settings: ReprocessSettings) -> FrameRegistrar:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.scan import ScanGeometry
@@ -22,12 +23,13 @@ from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff import TiffStack
 from sasnet_live.stack import StackLayout
 
+from .kept_state import KeptState
 from .plan import Job
 from .report import AVERAGED, FileReport, Progress, Tally
 from .settings import ReprocessSettings
 
 REPLAYED_FRAMES = 8
-"""Frames before the point of resumption that are registered again, to re-establish the registrar's running estimate."""
+"""Frames before the point of resumption that are registered again where a registrar cannot keep its state."""
 
 INDEX_COLUMNS = {"P": "position", "T": "time", "Z": "depth"}
 """Names of the axes in the table of figures."""
@@ -60,6 +62,7 @@ class FileRun:
         self._open = ExitStack()
         self._tally = Tally()
         self._outputs: list[Path] = []
+        self._remarks: tuple[str, ...] = ()
         self._resumed_at = 0
         self._started_s = time.perf_counter()
         self.error = ""
@@ -75,8 +78,14 @@ class FileRun:
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
         stack = self._open.enter_context(
-            TiffStack(self._job.source, self._settings.axes, allow_missing=self._settings.allow_missing)
+            TiffStack(
+                self._job.source,
+                self._settings.axes,
+                allow_missing=self._settings.allow_missing,
+                largest_mib=self._settings.largest_mib,
+            )
         )
+        self._remarks = stack.remarks
         layout = stack.layout
         channels = layout.size("C") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
@@ -93,17 +102,22 @@ class FileRun:
         done = self._find_done(writers, layout, order, scans)
         yield Progress(self._job.source, 0, 1, done, scans)
         self._registrar.reset()
-        if done < scans:
-            self._replay(stack, order, done, channels, align_on)
+        state = KeptState(next(iter(self._job.targets.values())), self._registrar)
+        if not done:
+            state.remove()
+        elif done < scans:
+            self._replay(stack, order, done, state, align_on)
         for scan in range(done, scans):
             where = layout.index(scan * channels, order)
             if scan and where.get("T", 0) == 0:
                 self._registrar.reset()
             registration = self._one_scan(stack, where, channels, align_on, writers, out.dtype)
             self._note(where, figures_of(registration))
+            state.keep(scan + 1)
             yield Progress(self._job.source, 0, 1, scan + 1, scans, registration)
         for writer in writers.values():
             writer.close()
+        state.remove()
         self._outputs = list(self._job.targets.values())
 
     def report(self) -> FileReport:
@@ -119,6 +133,7 @@ class FileRun:
             resumed_at=self._resumed_at,
             seconds=seconds,
             fps=fresh / seconds if fresh > 0 else math.nan,
+            remarks=self._remarks,
             error=self.error,
             exception=self.exception,
         )
@@ -180,10 +195,17 @@ class FileRun:
         self._resumed_at = done
         return done
 
-    def _replay(self, stack: TiffStack, order: str, done: int, channels: int, align_on: int) -> None:
-        """Register the frames before the point of resumption again, for the registrar's running estimate."""
-        times = stack.layout.index(done * channels, order).get("T", 0)
-        for scan in range(done - min(times, REPLAYED_FRAMES), done):
+    def _replay(self, stack: TiffStack, order: str, done: int, state: KeptState, align_on: int) -> None:
+        """Have the registrar know of the frames before the point of resumption what it knew when it came there."""
+        channels = stack.layout.size("C") or 1
+        since_reset = stack.layout.index(done * channels, order).get("T", 0)
+        first = done - (since_reset if state.possible else min(since_reset, REPLAYED_FRAMES))
+        kept = state.take_up(done) if since_reset else None
+        if kept is not None and kept > first:
+            first = kept
+        else:
+            self._registrar.reset()
+        for scan in range(first, done):
             where = stack.layout.index(scan * channels, order)
             self._registrar.register(self._raw(stack, where, align_on))
 
@@ -205,7 +227,7 @@ class FileRun:
             for kind, writer in writers.items():
                 image = moved.warped_image if kind == "warped" and moved.warped_image is not None else moved.image
                 # The figures are kept with the first channel's page, whichever was aligned on.
-                writer.write(converted(image, dtype), figures=figures if channel == 0 else None)
+                writer.write(as_dtype(image, dtype), figures=figures if channel == 0 else None)
         return found
 
     def _raw(self, stack: TiffStack, where: dict[str, int], channel: int) -> Pixels:
@@ -222,18 +244,6 @@ class FileRun:
                 **{name: where.get(axis, 0) for axis, name in INDEX_COLUMNS.items()},
             }
             self._table.write(index, figures)
-
-
-def converted(image: Pixels, dtype: np.dtype[Any]) -> Pixels:
-    """An image in another data type: rounded and clipped where that is an integer, NaN as 0."""
-    if image.dtype == dtype:
-        return image
-    if dtype.kind == "f":
-        return image.astype(dtype)
-    limits = np.iinfo(dtype)
-    if image.dtype.kind == "f":
-        image = np.nan_to_num(np.rint(image.astype(np.float64)), nan=0.0, posinf=limits.max, neginf=limits.min)
-    return image.clip(limits.min, limits.max).astype(dtype)
 
 
 def _channel(align_on: int | str, layout: StackLayout, path: Path) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import glob
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sasnet_live.errors import InputError
-from sasnet_live.sinks.ome_tiff import partial_path, read_record
+from sasnet_live.files import Identity, identity, name_and_ending, partial_path, renamed
+from sasnet_live.sinks.ome_tiff import is_registered
 from sasnet_live.sources.tiff import SUFFIXES
 
 _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
@@ -23,29 +25,68 @@ class Job:
     targets: Mapping[str, Path]
 
 
+def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) -> tuple[list[Path], list[Path]]:
+    """The files that names, patterns and folders stand for, each once.
+
+    Parameters
+    ----------
+    inputs
+        As `sasnet_live.reprocess.reprocess` takes them.
+    include_registered
+        Whether files that came out of this program registered count as well.
+
+    Returns
+    -------
+    Those to register, and those that are left out because they are registered.
+
+    Raises
+    ------
+    InputError
+        No such file, or none that is to be registered.
+    """
+    found = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
+    if not found:
+        raise InputError("no input given; expected TIFF files, patterns or folders")
+    left_out = [] if include_registered else [path for path in found if is_registered(path)]
+    sources = [path for path in found if path not in set(left_out)]
+    if not sources:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise InputError(
+            f"{found[0]}{more}: registered by this program already; give raw recordings, or --include-registered to "
+            "register what was registered"
+        )
+    return sources, left_out
+
+
 def plan(
-    inputs: Sequence[str | Path], output: str | Path, kinds: Sequence[str], *, may_exist: bool = False
+    sources: Sequence[Path],
+    output: str | Path,
+    kinds: Sequence[str],
+    *,
+    metrics: Path | None = None,
+    may_exist: bool = False,
 ) -> list[Job]:
     """Which file goes where; everything that can be refused before work starts is refused here.
 
     Parameters
     ----------
-    inputs, output
-        As `sasnet_live.reprocess.reprocess` takes them.
+    sources
+        The files to register.
+    output
+        As `sasnet_live.reprocess.reprocess` takes it.
     kinds
         The outputs for each input, part of their names if there are several.
+    metrics
+        The table of all of them.
     may_exist
         Whether outputs that are there, whole or partial, are no error: they are replaced, or gone on with.
 
     Raises
     ------
     InputError
-        No such input; an output that is there, is an input too, or belongs to two inputs; a folder that cannot be
+        An output that is there, is an input too, or belongs to two inputs; a folder that cannot be
         written to.
     """
-    sources = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
-    if not sources:
-        raise InputError("no input given; expected TIFF files, patterns or folders")
     output = Path(output)
     is_file = output.suffix.lower() in SUFFIXES and not output.is_dir()
     if output.suffix.lower() in _OTHER_FILES and not output.is_dir():
@@ -54,27 +95,47 @@ def plan(
         raise InputError(f"{output}: is one file for {len(sources)} inputs; give a folder")
     jobs = []
     for source in sources:
-        name = output if is_file else output / f"{_stem(source)}_registered.ome.tiff"
-        targets = {kind: name.with_name(_with_kind(name.name, kind, len(kinds) > 1)) for kind in kinds}
-        jobs.append(Job(source, targets))
-    taken: dict[Path, Path] = {}
+        name = output if is_file else output / f"{name_and_ending(source)[0]}_registered.ome.tiff"
+        jobs.append(Job(source, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}))
+    targets = [target for job in jobs for target in job.targets.values()]
+    _refuse_inputs(sources, targets if metrics is None else [*targets, metrics])
+    _refuse_two_of_one_name(jobs)
+    if not may_exist:
+        _refuse_present(targets)
+    check_writable_folder(output.parent if is_file else output)
+    return jobs
+
+
+def _refuse_inputs(sources: Sequence[Path], targets: Iterable[Path]) -> None:
+    """No output, and no file that one is called while it is written, may be an input, by whichever name."""
+    inputs = {identity(source): source for source in sources}
+    for target in targets:
+        for written in (target, partial_path(target)):
+            source = inputs.get(identity(written))
+            if source is not None:
+                same = "" if written == source else f": {written} is the same file"
+                raise InputError(f"{source}: is an input and an output{same}; choose another name for the output")
+
+
+def _refuse_two_of_one_name(jobs: Sequence[Job]) -> None:
+    taken: dict[Identity, Path] = {}
     for job in jobs:
         for target in job.targets.values():
-            if target in taken:
-                raise InputError(f"{taken[target]} and {job.source} would both be written to {target}; run them apart")
-            taken[target] = job.source
-            if target.resolve() in {one.resolve() for one in sources}:
-                raise InputError(f"{target}: is an input and an output; choose another output")
-            if target.exists() and not may_exist:
-                raise InputError(f"{target}: is there already; add --overwrite to replace it")
-            partial = partial_path(target)
-            if partial.exists() and not may_exist:
-                raise InputError(
-                    f"{partial}: an earlier run was interrupted; add --resume to go on with it or --overwrite to "
-                    "start again"
-                )
-    _check_writable(output.parent if is_file else output)
-    return jobs
+            other = taken.setdefault(identity(target), job.source)
+            if other is not job.source:
+                raise InputError(f"{other} and {job.source} would both be written to {target}; run them apart")
+
+
+def _refuse_present(targets: Iterable[Path]) -> None:
+    for target in targets:
+        if os.path.lexists(target):
+            raise InputError(f"{target}: is there already; add --overwrite to replace it")
+        partial = partial_path(target)
+        if os.path.lexists(partial):
+            raise InputError(
+                f"{partial}: an earlier run was interrupted; add --resume to go on with it or --overwrite to start "
+                "again"
+            )
 
 
 def _expand(given: str) -> list[Path]:
@@ -82,10 +143,9 @@ def _expand(given: str) -> list[Path]:
     path = Path(given)
     if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in SUFFIXES)
-        raw = [one for one in found if not _is_registered(one)]
-        if not raw:
-            raise InputError(f"{path}: holds no TIFF file{' that is not registered yet' if found else ''}; check it")
-        return raw
+        if not found:
+            raise InputError(f"{path}: holds no TIFF file; check it")
+        return found
     if path.exists():
         return [path]
     if any(sign in given for sign in "*?["):
@@ -96,26 +156,13 @@ def _expand(given: str) -> list[Path]:
     raise InputError(f"{given}: no such file or folder; check the name")
 
 
-def _is_registered(path: Path) -> bool:
-    """Whether a file came out of this program registered; it also writes raw recordings."""
-    record = read_record(path)
-    return "output" in record or record.get("content", "raw") != "raw"
+def _with_kind(path: Path, kind: str) -> Path:
+    name, ending = name_and_ending(path)
+    return renamed(path.with_name(name.removesuffix("_registered") + ending), f"_{kind}")
 
 
-def _stem(path: Path) -> str:
-    """Name without its endings: ``a.ome.tif`` is ``a``, ``a.1.tif`` is ``a.1``."""
-    stem = path.stem
-    return stem[:-4] if stem.lower().endswith(".ome") else stem
-
-
-def _with_kind(name: str, kind: str, several: bool) -> str:
-    if not several:
-        return name
-    stem = _stem(Path(name))
-    return f"{stem.removesuffix('_registered')}_{kind}{name[len(stem) :]}"
-
-
-def _check_writable(folder: Path) -> None:
+def check_writable_folder(folder: Path) -> None:
+    """Make a folder if need be; raise InputError if files cannot be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -42,6 +42,8 @@ class FileReport:
         Number of scans that an earlier run had done.
     seconds, fps
         Time of this run, and scans registered in it a second.
+    remarks
+        What a user should know of the input, one line each, see `sasnet_live.sources.tiff.TiffStack`.
     error
         One line; empty if the file is done. `exception` has the details.
     """
@@ -57,17 +59,39 @@ class FileReport:
     resumed_at: int = 0
     seconds: float = 0.0
     fps: float = math.nan
+    remarks: tuple[str, ...] = ()
     error: str = ""
     exception: Exception | None = None
 
 
 @dataclass(frozen=True)
 class ReprocessReport:
-    """What came of all files."""
+    """What came of all files.
+
+    Attributes
+    ----------
+    files
+        In order.
+    metrics
+        The table of all files, if one was asked for.
+    cancelled
+        Whether the run was ended before it was done.
+    left_out
+        Inputs that came out of this program registered, and were not registered again.
+    """
 
     files: tuple[FileReport, ...]
     metrics: Path | None = None
     cancelled: bool = False
+    left_out: tuple[Path, ...] = ()
+
+    @property
+    def left_out_in_words(self) -> str:
+        """One line; empty if nothing was left out."""
+        if not self.left_out:
+            return ""
+        more = f" and {len(self.left_out) - 1} more" if len(self.left_out) > 1 else ""
+        return f"{self.left_out[0]}{more}: registered by this program already; left out"
 
     @property
     def failed(self) -> tuple[FileReport, ...]:

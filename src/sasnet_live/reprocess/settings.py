@@ -10,6 +10,7 @@ import numpy as np
 from sasnet_live.errors import InputError
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.tiff_pages import storable
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -33,12 +34,17 @@ class ReprocessSettings:
         Axes of the inputs where their files have them wrong, see `sasnet_live.sources.tiff.TiffStack`.
     allow_missing
         Register what is whole of a truncated file, see `sasnet_live.sources.tiff.TiffStack`.
+    largest_mib
+        Memory that one frame of an input may take, MiB, see `sasnet_live.sources.tiff.TiffStack`.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite
         Replace outputs that are there.
     resume
         Go on with interrupted outputs, and leave complete ones with the same settings as they are.
+    include_registered
+        Register also inputs that came out of this program registered: those of a live session whose frames were passed
+        through, say.
     """
 
     geometry: ScanGeometry = field(default_factory=ScanGeometry)
@@ -51,9 +57,11 @@ class ReprocessSettings:
     align_on: int | str = 0
     axes: str | None = None
     allow_missing: bool = False
+    largest_mib: float = LARGEST_MIB
     dtype: str | None = None
     overwrite: bool = False
     resume: bool = False
+    include_registered: bool = False
 
     def __post_init__(self) -> None:
         if self.output not in get_args(Output):

@@ -55,13 +55,12 @@ class PageOrder:
 
     def layout(self, stream: StreamInfo, shape: tuple[int, int], dtype: np.dtype[Any]) -> StackLayout:
         """The stack to write; the first axis of open length, so that a run that ends early can be completed."""
-        pixel = stream.pixel_size_um
         return StackLayout(
             frame_shape=shape,
             dtype=dtype,
             axes=self.axes,
             sizes=(None, *self.sizes[1:]),
-            pixel_size_um=None if pixel is None else (pixel, pixel),
+            pixel_size_um=stream.pixel_size_um,
             z_step_um=stream.z_step_um,
             interval_s=stream.interval_s,
             channel_names=stream.channels if "C" in self.axes else (),

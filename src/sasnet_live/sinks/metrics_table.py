@@ -7,18 +7,21 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import open_partial, partial_path, refuse_folder, write_all
 from sasnet_live.frame import Registration, RegistrationMetrics
-
-from .ome_tiff import partial_path
 
 FIGURES = (*(field.name for field in fields(RegistrationMetrics)), "accepted", "reason")
 """Columns that every registered frame has."""
+
+_FLOATS = [field.name for field in fields(RegistrationMetrics) if field.type in (float, "float")]
 
 
 class MetricsTable:
@@ -32,7 +35,8 @@ class MetricsTable:
     path
         ``.csv`` or ``.parquet`` (needs pyarrow).
     index
-        Columns that say which frame it is, before the figures: "frame", or "file", "P", "T".
+        Columns that say which frame it is, before the figures: "file" (text), "elapsed_s" (s), any others whole
+        numbers, such as "frame" or "T".
     overwrite
         Replace a table that is there, or a partial one.
     resume
@@ -54,20 +58,11 @@ class MetricsTable:
             raise InputError(f"{self.path}: metrics are written as .csv or .parquet; choose such a name")
         if self.path.suffix.lower() == ".parquet":
             _pyarrow(self.path)
-        if self.path.exists() and not overwrite:
+        if os.path.lexists(self.path) and not overwrite:
             raise InputError(f"{self.path}: is there already; add --overwrite to replace it")
-        if self.partial.exists() and not (resume or overwrite):
-            raise InputError(
-                f"{self.partial}: an earlier run was interrupted; add --resume to go on with it or --overwrite to "
-                "start again"
-            )
-        try:
-            self._file = self.partial.open("r+b" if resume and self.partial.exists() else "w+b", buffering=0)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be written ({error.strerror}); choose a folder that exists and that you may "
-                "write to"
-            ) from None
+        refuse_folder(self.path)
+        self._file = open_partial(self.partial, resume=resume, overwrite=overwrite)
+        self._end, self._failed = 0, False
         try:
             self.rows = self._begin()
         except BaseException:
@@ -99,29 +94,55 @@ class MetricsTable:
             raise InputError(
                 f"{self.path}: has no columns {', '.join(sorted(unknown))}; its columns are {', '.join(self.columns)}"
             )
+        wrong = [name for name, value in index.items() if _kind(name) == "int" and not _is_whole(value)]
+        if wrong:
+            raise InputError(f"{self.path}: {wrong[0]} is {index[wrong[0]]!r}; expected a whole number")
         self._append([_text(row.get(column)) for column in self.columns])
         self.rows += 1
 
     def cut(self, rows: int) -> None:
-        """Keep only the first so many rows."""
+        """Keep only the first so many rows; that a later one could not be written is forgotten with it."""
         self._file.seek(0)
-        ends = _row_ends(self._file.read())
-        self._file.truncate(ends[rows])
-        self._file.seek(0, os.SEEK_END)
-        self.rows = min(self.rows, rows)
+        self._end = _row_ends(self._file.read())[rows]
+        self._file.truncate(self._end)
+        self.rows, self._failed = min(self.rows, rows), False
 
     def close(self) -> Path:
-        """Complete the table and give it its final name."""
+        """Complete the table: count the rows that are really in it, and give it its final name.
+
+        Raises
+        ------
+        InputError
+            If rows are missing, or it cannot be completed; it stays under its partial name.
+        """
         if self._file.closed:
             return self.path
-        os.fsync(self._file.fileno())
-        self._file.close()
-        if self.path.suffix.lower() == ".parquet":
-            _to_parquet(self.partial, self.path)
-            self.partial.unlink()
-        else:
-            os.replace(self.partial, self.path)
+        try:
+            os.fsync(self._file.fileno())
+            self._check_rows()
+            self._file.close()
+            if self.path.suffix.lower() == ".parquet":
+                _to_parquet(self.partial, self.path, self.columns)
+                self.partial.unlink()
+            else:
+                os.replace(self.partial, self.path)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be completed ({error.strerror or error}); its {self.rows} rows are in "
+                f"{self.partial.name}"
+            ) from None
+        finally:
+            self._file.close()
         return self.path
+
+    def _check_rows(self) -> None:
+        """Refuse a table in which rows are missing."""
+        with self.partial.open("rb") as file:
+            whole = sum(line.endswith(b"\n") for line in file) - 1
+        complete = (whole, os.fstat(self._file.fileno()).st_size) == (self.rows, self._end)
+        if self._failed or not complete:
+            lost = "a row could not be written" if self._failed else f"{whole} of {self.rows} rows are in it"
+            raise InputError(f"{self.partial}: {lost}; the table stays under this name")
 
     def abandon(self) -> None:
         """Close the table as it is, under its partial name."""
@@ -132,8 +153,7 @@ class MetricsTable:
         content = self._file.read()
         ends = _row_ends(content)
         if not ends:
-            self._file.seek(0)
-            self._file.truncate()
+            self._file.truncate(0)
             self._append(list(self.columns))
             return 0
         header = next(csv.reader([content[: ends[0]].decode()]))
@@ -142,14 +162,23 @@ class MetricsTable:
                 f"{self.partial}: has other columns ({', '.join(header)}); expected {', '.join(self.columns)}: start "
                 "again with --overwrite"
             )
-        self._file.truncate(ends[-1])
-        self._file.seek(ends[-1])
+        self._end = ends[-1]
+        self._file.truncate(self._end)
         return len(ends) - 1
 
     def _append(self, values: list[str]) -> None:
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(values)
-        self._file.write(line.getvalue().encode())
+        row = line.getvalue().encode()
+        try:
+            write_all(self._file, row, self._end)
+        except OSError:
+            # A full disk may have taken a part; the rows before it are whole.
+            self._failed = True
+            with suppress(OSError):
+                self._file.truncate(self._end)
+            raise
+        self._end += len(row)
 
 
 def figures_of(registration: Registration) -> dict[str, Any]:
@@ -160,6 +189,21 @@ def figures_of(registration: Registration) -> dict[str, Any]:
         # One line, so that every row of the table is one.
         "reason": " ".join(registration.reason.split()),
     }
+
+
+def _kind(column: str) -> str:
+    """Name of the type of a column's values."""
+    if column in ("file", "reason"):
+        return "str"
+    if column == "accepted":
+        return "bool"
+    if column == "elapsed_s" or column in _FLOATS:
+        return "float"
+    return "int"
+
+
+def _is_whole(value: Any) -> bool:
+    return value is None or isinstance(value, Integral)
 
 
 def _text(value: Any) -> str:
@@ -188,8 +232,20 @@ def _pyarrow(path: Path) -> Any:
         raise InputError(f"{path}: Parquet needs pyarrow; `pip install pyarrow`, or choose a .csv name") from None
 
 
-def _to_parquet(source: Path, target: Path) -> None:
+def _to_parquet(source: Path, target: Path, columns: Sequence[str]) -> None:
+    """Convert a table in CSV; the types are those of the columns, whatever is in them, so that tables can be joined."""
     pyarrow = _pyarrow(target)
+    types = {"float": pyarrow.float64(), "int": pyarrow.int64(), "bool": pyarrow.bool_(), "str": pyarrow.string()}
+    options = pyarrow.csv.ConvertOptions(column_types={column: types[_kind(column)] for column in columns})
     unfinished = target.with_name(target.name + ".converting")
-    pyarrow.parquet.write_table(pyarrow.csv.read_csv(source), unfinished)
-    os.replace(unfinished, target)
+    try:
+        table = pyarrow.csv.read_csv(source, convert_options=options)
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+            pyarrow.parquet.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from array import array
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sasnet_live import __version__
 from sasnet_live.errors import InputError
+from sasnet_live.files import name_and_ending, partial_path, refuse_folder, refuse_unless_file
 from sasnet_live.frame import Pixels
 from sasnet_live.stack import StackLayout
 
@@ -83,24 +87,21 @@ class OmeTiffWriter:
         if None in layout.sizes and self.order[:1] != layout.axes[:1]:
             raise InputError(f"order {self.order!r} came; the axis of unknown length, {layout.axes[0]}, must be first")
         self.record = {"software": CREATOR, **(record or {})}
-        self._times: dict[int, dict[str, float]] = {}
-        if self.path.exists() and not overwrite:
+        if os.path.lexists(self.path) and not overwrite:
             raise InputError(f"{self.path}: is there already; add --overwrite to replace it")
-        resuming = resume and self.partial.exists()
-        if self.partial.exists() and not (resume or overwrite):
-            raise InputError(
-                f"{self.partial}: an earlier run was interrupted; add --resume to go on with it or --overwrite to "
-                "start again"
-            )
-        kept = self._kept_record() if resuming else None
+        refuse_folder(self.path)
+        kept = self._kept_record() if resume and os.path.lexists(self.partial) else None
         if kept is not None:
             self._refuse_other_settings(kept, ignored)
             self.record = kept
         # A partial file in which no page is whole yet says nothing; it is begun again.
-        self._pages = _opened(
+        self._pages = TiffPages(
             self.partial,
-            layout,
+            layout.frame_shape,
+            layout.dtype,
+            pixel_size_um=layout.pixel_size_um,
             resume=kept is not None,
+            overwrite=overwrite or resume,
             description=json.dumps({"sasnet_live_partial": self._signature(), "record": self.record}),
             big=_needs_big(layout) if big is None else big,
         )
@@ -131,19 +132,18 @@ class OmeTiffWriter:
         figures
             What was found for this frame, numbers and text by name; kept with its page, see `frame_figures`.
         times
-            "DeltaT" (s since the start) and "ExposureTime" (ms) of the frame, for the OME-XML.
+            "DeltaT" (s since the start) and "ExposureTime" (ms) of the frame: kept with its page, too, and for the
+            OME-XML.
         """
         expected = self.layout.frames
         if expected is not None and self.pages_written >= expected:
             raise InputError(f"{self.path}: all {expected} frames are written; another one came")
-        if times:
-            self._times[self.pages_written] = dict(times)
-        self._pages.append(frame, json.dumps(figures, default=str) if figures else "")
+        kept = {**(figures or {}), **(times or {})}
+        self._pages.append(frame, json.dumps(kept, default=str) if kept else "")
 
     def cut(self, pages: int) -> None:
         """Keep only the first so many frames; the next one is written behind them."""
         self._pages.cut(pages)
-        self._times = {page: times for page, times in self._times.items() if page < pages}
 
     def close(self) -> Path:
         """Complete the file: write its OME-XML, count the frames that are really in it, give it its final name.
@@ -171,8 +171,9 @@ class OmeTiffWriter:
         if written < (expected or 1):
             self.abandon()
             raise InputError(f"{self.partial}: {written} of {expected or 'any'} frames came; it stays under this name")
-        name = self.path.name.split(".")[0]
-        xml = ome_xml.ome_xml(layout, order=order, record=self.record, planes=self._times, name=name, creator=CREATOR)
+        name, _ = name_and_ending(self.path)
+        times = _times_of(self.partial)
+        xml = ome_xml.ome_xml(layout, order=order, record=self.record, planes=times, name=name, creator=CREATOR)
         self._pages.finish(xml)
         there = count_pages(self.partial)
         if there != written:
@@ -197,6 +198,7 @@ class OmeTiffWriter:
 
     def _kept_record(self) -> dict[str, str] | None:
         """The record in the partial file; None if no page of it is whole yet."""
+        refuse_unless_file(self.partial)
         if _whole_pages(self.partial) == 0:
             return None
         try:
@@ -225,11 +227,6 @@ class OmeTiffWriter:
             )
 
 
-def partial_path(path: Path) -> Path:
-    """Name of a file while it is not complete."""
-    return path.with_name(path.name + ".partial")
-
-
 def _whole_pages(path: Path) -> int:
     """Whole pages of a file, 0 also where not even its header is whole."""
     return count_pages(path) if path.stat().st_size >= 16 else 0
@@ -237,21 +234,47 @@ def _whole_pages(path: Path) -> int:
 
 def read_record(path: str | Path) -> dict[str, str]:
     """What was done to a file written by this program, complete or partial; empty for any other file."""
-    try:
-        description = read_description(path)
-    except (InputError, OSError):
+    if not Path(path).is_file():
         return {}
-    if description.startswith("{"):
-        try:
-            return dict(json.loads(description)["record"])
-        except (ValueError, KeyError, TypeError):
-            return {}
-    return ome_xml.read_record(description)
+    # Asked of every file in a folder, whatever it is: one that cannot be read, or parsed, is none of ours.
+    with suppress(Exception):
+        description = read_description(path)
+        if not description.startswith("{"):
+            return ome_xml.read_record(description)
+        record = json.loads(description)["record"]
+        return {str(name): str(value) for name, value in record.items()}
+    return {}
+
+
+def is_registered(path: str | Path) -> bool:
+    """Whether a file came out of this program registered, by what is in it; raw recordings of ours are not."""
+    record = read_record(path)
+    # Live recordings say what they hold. Reprocessed files do not: they are never raw.
+    return record["content"] != "raw" if "content" in record else "output" in record
 
 
 def frame_figures(path: str | Path) -> Iterator[dict[str, Any]]:
     """The figures kept with each page of a file written by this program, in the order of its pages."""
-    return (json.loads(text) if text else {} for text in read_figures(path))
+    return (_figures(text) for text in read_figures(path))
+
+
+def _figures(text: str) -> dict[str, Any]:
+    """Figures of one page; none where they are damaged, which is no reason to lose the frames."""
+    with suppress(ValueError, RecursionError):
+        figures = json.loads(text)
+        if isinstance(figures, dict):
+            return figures
+    return {}
+
+
+def _times_of(path: Path) -> ome_xml.PlaneTimes:
+    """The times kept with each page, as numbers side by side: of a long recording, 16 bytes a frame."""
+    times = {name: array("d") for name in ome_xml.TIMES}
+    for figures in frame_figures(path):
+        for name, values in times.items():
+            value = figures.get(name)
+            values.append(math.nan if value is None else value)
+    return times
 
 
 def _needs_big(layout: StackLayout) -> bool:
@@ -259,20 +282,3 @@ def _needs_big(layout: StackLayout) -> bool:
         return True
     height, width = layout.frame_shape
     return layout.frames * (height * width * layout.dtype.itemsize + _PAGE_OVERHEAD) > _CLASSIC_LIMIT
-
-
-def _opened(path: Path, layout: StackLayout, *, resume: bool, description: str, big: bool) -> TiffPages:
-    try:
-        return TiffPages(
-            path,
-            layout.frame_shape,
-            layout.dtype,
-            pixel_size_um=layout.pixel_size_um,
-            big=big,
-            description=description,
-            resume=resume,
-        )
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); choose a folder that exists and that you may write to"
-        ) from None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import uuid4
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -15,6 +15,12 @@ from sasnet_live.stack import StackLayout
 RECORD_NAMESPACE = "sasnet-live/registration"
 """Namespace of the MapAnnotation that says what was done to the frames."""
 
+TIMES = {"DeltaT": "s", "ExposureTime": "ms"}
+"""What is known of when a plane was recorded, and its unit."""
+
+PlaneTimes = Mapping[str, Sequence[float]]
+
+_ROOM = "sasnet-live-elements"
 _SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _PIXEL_TYPES = {"float32": "float", "float64": "double"}
@@ -25,11 +31,11 @@ def ome_xml(
     *,
     order: str,
     record: Mapping[str, str],
-    planes: Mapping[int, Mapping[str, float]] | None = None,
+    planes: PlaneTimes | None = None,
     name: str = "",
     creator: str = "",
-) -> str:
-    """OME-XML text for a stack whose number of frames is known.
+) -> Iterator[str]:
+    """OME-XML text, in pieces, of a stack whose number of frames is known.
 
     Parameters
     ----------
@@ -40,7 +46,7 @@ def ome_xml(
     record
         What was done, written as a MapAnnotation in `RECORD_NAMESPACE`.
     planes
-        By page: "DeltaT" (s since the start) and "ExposureTime" (ms) where known.
+        "DeltaT" (s since the start) and "ExposureTime" (ms) of every page, NaN where not known.
     name, creator
         Name of the image, and of the program.
     """
@@ -49,22 +55,25 @@ def ome_xml(
     root.set(f"{{{_XSI}}}schemaLocation", f"{_SCHEMA} {_SCHEMA}/ome.xsd")
     if creator:
         root.set("Creator", creator)
-    pages: dict[int, list[int]] = defaultdict(list)
-    for page in range(layout.frames or 0):
-        pages[layout.index(page, order).get("P", 0)].append(page)
     annotation = _annotate(root, record)
+    known = {name: values for name, values in (planes or {}).items() if not all(map(math.isnan, values))}
+    listed: list[Iterator[str]] = []
     for position, image in enumerate(root.findall(_tag("Image"))):
         pixels = image.find(_tag("Pixels"))
         assert pixels is not None  # `_source` and `_skeleton` see to it
         _describe(pixels, layout)
-        _locate(pixels, layout, order, pages[position])
-        _time(pixels, layout, order, {page: (planes or {}).get(page, {}) for page in pages[position]} if planes else {})
+        _leave_room(pixels, also=("Plane",) if known else ())
+        listed += [_located(layout, order, position), _timed(layout, order, position, known)]
         if annotation:
             SubElement(image, _tag("AnnotationRef"), ID=annotation)
     ElementTree.register_namespace("", _SCHEMA)
     ElementTree.register_namespace("xsi", _XSI)
     text = ElementTree.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>{text}'
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    between = text.split(f"<{_ROOM} />")
+    for fixed, elements in zip(between, (*listed, iter(())), strict=True):
+        yield fixed
+        yield from elements
 
 
 def read_record(xml: str) -> dict[str, str]:
@@ -141,33 +150,47 @@ def _describe(pixels: Element, layout: StackLayout) -> None:
             pixels.insert(i, channel)
 
 
-def _locate(pixels: Element, layout: StackLayout, order: str, pages: list[int]) -> None:
-    """Say which page of the file is which plane."""
-    for old in [child for child in pixels if child.tag in {_tag(n) for n in ("TiffData", "BinData", "MetadataOnly")}]:
+def _leave_room(pixels: Element, also: tuple[str, ...]) -> None:
+    """Take out what says which page is which plane, and mark where `_located` and `_timed` belong."""
+    told = {_tag(name) for name in ("TiffData", "BinData", "MetadataOnly", *also)}
+    for old in [child for child in pixels if child.tag in told]:
         pixels.remove(old)
-    long = [axis for axis in order if layout.size(axis) != 1]
-    in_order = long == sorted(long, key=lambda axis: (axis != "P", layout.axes.index(axis)))
-    if in_order:
-        located = [Element(_tag("TiffData"), IFD=str(pages[0]), PlaneCount=str(len(pages)))]
-    else:
-        located = []
-        for page in pages:
-            where = {f"First{axis}": str(n) for axis, n in layout.index(page, order).items() if axis != "P"}
-            located.append(Element(_tag("TiffData"), {**where, "IFD": str(page), "PlaneCount": "1"}))
-    after_channels = len(pixels.findall(_tag("Channel")))
-    pixels[after_channels:after_channels] = located
+    pixels.insert(len(pixels.findall(_tag("Channel"))), Element(_ROOM))
+    pixels.append(Element(_ROOM))
 
 
-def _time(pixels: Element, layout: StackLayout, order: str, planes: Mapping[int, Mapping[str, float]]) -> None:
-    for page, times in planes.items():
+def _pages_of(layout: StackLayout, order: str, position: int) -> Iterator[tuple[int, dict[str, int]]]:
+    """Pages of a position, and where along the other axes they are."""
+    for page in range(layout.frames or 0):
         index = layout.index(page, order)
-        plane = SubElement(pixels, _tag("Plane"), {f"The{axis}": str(index.get(axis, 0)) for axis in "ZTC"})
-        if "DeltaT" in times:
-            plane.set("DeltaT", repr(float(times["DeltaT"])))
-            plane.set("DeltaTUnit", "s")
-        if "ExposureTime" in times:
-            plane.set("ExposureTime", repr(float(times["ExposureTime"])))
-            plane.set("ExposureTimeUnit", "ms")
+        if index.pop("P", 0) == position:
+            yield page, index
+
+
+def _located(layout: StackLayout, order: str, position: int) -> Iterator[str]:
+    """Which page of the file is which plane. As text: a tree of so many elements would take more than the frames."""
+    long = [axis for axis in order if layout.size(axis) != 1]
+    if long == sorted(long, key=lambda axis: (axis != "P", layout.axes.index(axis))):
+        count = (layout.frames or 0) // (layout.size("P") or 1)
+        yield f'<TiffData IFD="{position * count}" PlaneCount="{count}" />'
+        return
+    for page, index in _pages_of(layout, order, position):
+        where = "".join(f'First{axis}="{n}" ' for axis, n in index.items())
+        yield f'<TiffData {where}IFD="{page}" PlaneCount="1" />'
+
+
+def _timed(layout: StackLayout, order: str, position: int, times: PlaneTimes) -> Iterator[str]:
+    """When each plane was recorded, where that is known of any."""
+    if not times:
+        return
+    for page, index in _pages_of(layout, order, position):
+        told = "".join(
+            f' {name}="{values[page]!r}" {name}Unit="{TIMES[name]}"'
+            for name, values in times.items()
+            if page < len(values) and not math.isnan(values[page])
+        )
+        the = " ".join(f'The{axis}="{index.get(axis, 0)}"' for axis in "ZTC")
+        yield f"<Plane {the}{told} />"
 
 
 def _annotate(root: Element, record: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import OutputLock, partial_path
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.sinks.layout import PageOrder, elapsed_s
 from sasnet_live.sinks.output import Content, Destination, Written, check_writable
@@ -54,10 +56,11 @@ class OmeZarrSink:
         overwrite: bool = False,
     ) -> None:
         self._written = Written(content, None if dtype is None else np.dtype(dtype), record)
-        self._destination = Destination(path, overwrite)
+        self._destination = Destination(path, overwrite, is_folder=True)
         self._info: StreamInfo | None = None
         self._order: PageOrder | None = None
         self._stream: OMEStream | None = None
+        self._lock: OutputLock | None = None
         self._first: Frame | None = None
         self._at = 0
         self._checksums: dict[int, int] = {}
@@ -76,6 +79,8 @@ class OmeZarrSink:
         self._at = 0
         self._checksums.clear()
         check_writable(folder, self._destination.overwrite)
+        # As the other sinks lock the partial file that they write to; a run has locked the final name.
+        self._lock = OutputLock([partial_path(folder)])
 
     def write(self, frame: Frame, registration: Registration) -> None:
         """Hand a frame to the writer."""
@@ -113,13 +118,17 @@ class OmeZarrSink:
     def close(self) -> SinkReport:
         """Complete the folder, and read back what is there."""
         stream, self._stream = self._stream, None
-        if stream is None:
-            return SinkReport(self.name, 0, verified=0)
+        lock, self._lock = self._lock, None
         try:
+            if stream is None:
+                return SinkReport(self.name, 0, verified=0)
             stream.close()
             verified = self._verified()
         except Exception as error:
             return SinkReport(self.name, 0, 0, (self._destination.path,), f"{type(error).__name__}: {error}")
+        finally:
+            if lock is not None:
+                lock.release()
         return SinkReport(self.name, 0, verified, (self._destination.path,))
 
     def _new_stream(self, image: Pixels) -> OMEStream:
@@ -127,8 +136,8 @@ class OmeZarrSink:
 
         if self._info is None or self._order is None:
             raise InputError("write() came before open(); open the sink with a stream first")
-        if self._destination.overwrite and self._destination.path.exists():
-            shutil.rmtree(self._destination.path)
+        if self._destination.overwrite and os.path.lexists(self._destination.path):
+            _remove(self._destination.path)
         settings = AcquisitionSettings(
             root_path=str(self._destination.path),
             dtype=str(image.dtype),
@@ -179,8 +188,8 @@ def _dimensions(info: StreamInfo, order: PageOrder, image: Pixels) -> list[Dimen
             made.append(Dimension(name="c", type="channel", coords=named, count=len(named), chunk_size=1))
         else:
             made.append(Dimension(name="c", type="channel", count=size, chunk_size=1))
-    for name, size in zip("yx", image.shape, strict=True):
-        made.append(_axis(name, "space", size, size, info.pixel_size_um, "micrometer"))
+    for name, size, px_um in zip("yx", image.shape, info.pixel_size_um or (None, None), strict=True):
+        made.append(_axis(name, "space", size, size, px_um, "micrometer"))
     return made
 
 
@@ -192,6 +201,14 @@ def _axis(
     if not scale:
         return Dimension(name=name, type=kind, count=count, chunk_size=chunk)
     return Dimension(name=name, type=kind, count=count, chunk_size=chunk, scale=scale, unit=unit)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder to be replaced; of a link, only the link."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def _places_in(group: Path) -> dict[int, tuple[int, ...]]:

@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
+from sasnet_live.files import check_folder, partial_path, refuse_folder
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.sinks.metrics_table import figures_of
-from sasnet_live.sinks.ome_tiff import partial_path
 from sasnet_live.sinks.protocol import part_path
 from sasnet_live.stream import StreamInfo
 
@@ -30,6 +31,8 @@ class Destination:
         Of the first stream.
     overwrite
         Replace what is there.
+    is_folder
+        Whether it is a folder that is written, rather than a file.
 
     Raises
     ------
@@ -37,9 +40,11 @@ class Destination:
         As `check_writable`, for the first stream.
     """
 
-    def __init__(self, path: str | Path, overwrite: bool) -> None:
+    def __init__(self, path: str | Path, overwrite: bool, *, is_folder: bool = False) -> None:
         self._first, self.overwrite = Path(path), overwrite
         self._part = 0
+        if not is_folder:
+            refuse_folder(self._first)
         check_writable(self._first, overwrite)
 
     @property
@@ -102,12 +107,9 @@ def check_writable(path: Path, overwrite: bool) -> None:
     InputError
         If the folder is not there or cannot be written to, or the file is there and not to be replaced.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist; make it, or choose another one")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another one")
+    check_folder(path)
     for there in (path, partial_path(path)):
-        if there.exists() and not overwrite:
+        if os.path.lexists(there) and not overwrite:
             raise InputError(f"{there}: is there already; choose another name, or add --overwrite to replace it")
 
 
@@ -116,7 +118,7 @@ def content_of(content: Content, frame: Frame, registration: Registration) -> Pi
     if content == "raw":
         return frame.data
     if content == "side by side":
-        return np.concatenate([frame.data, registration.image.astype(frame.data.dtype, copy=False)], axis=1)
+        return np.concatenate([frame.data, as_dtype(registration.image, frame.data.dtype)], axis=1)
     if content == "warped" and registration.warped_image is not None:
         return registration.warped_image
     return registration.image
@@ -128,13 +130,3 @@ def describe_stream(stream: StreamInfo) -> dict[str, str]:
     for name, value in stream.metadata.items():
         record[name] = value if isinstance(value, str) else json.dumps(value, default=str)
     return record
-
-
-def as_dtype(image: Pixels, dtype: np.dtype[Any] | None) -> Pixels:
-    """The image in another data type; whole numbers are rounded and clipped, never wrapped."""
-    if dtype is None or dtype == image.dtype:
-        return image
-    if dtype.kind in "ui":
-        limits = np.iinfo(dtype)
-        return np.clip(np.rint(image), limits.min, limits.max).astype(dtype)
-    return image.astype(dtype)

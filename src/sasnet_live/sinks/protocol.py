@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sasnet_live.files import renamed
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.stream import StreamInfo
 
@@ -71,7 +72,4 @@ class FrameSink(Protocol):
 
 def part_path(path: Path, part: int) -> Path:
     """Path of the n-th stream of a recording, from 1: ``a.ome.tiff``, then ``a_002.ome.tiff``."""
-    if part == 1:
-        return path
-    stem, *suffixes = path.name.split(".")
-    return path.with_name(".".join([f"{stem}_{part:03d}", *suffixes]))
+    return path if part == 1 else renamed(path, f"_{part:03d}")

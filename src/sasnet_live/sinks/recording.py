@@ -195,7 +195,8 @@ class MetricsSink:
             return SinkReport(self.name, 0, _rows_in(path), (path,))
         except (OSError, InputError) as error:
             table.abandon()
-            return SinkReport(self.name, 0, _rows_in(table.partial), problem=str(error))
+            paths = (table.partial,) if table.partial.exists() else ()
+            return SinkReport(self.name, 0, _rows_in(table.partial), paths, str(error))
 
 
 def _pages_in(path: Path) -> int:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import open_partial, write_all
 from sasnet_live.frame import Pixels
 
 FIGURES_TAG = 65330
@@ -25,6 +26,7 @@ FIGURES_TAG = 65330
 
 _DESCRIPTION = 270
 _SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
+_TEXT_AT_ONCE = 2**16  # bytes of a long description that are written together
 _ASCII, _SHORT, _LONG, _RATIONAL, _LONG8 = 2, 3, 4, 5, 16
 _ITEM_BYTES = {1: 1, _ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _LONG8: 8}
 
@@ -80,6 +82,13 @@ class TiffPages:
         ImageDescription of the first page until `finish` replaces it.
     resume
         Go on after the last whole page; what follows it is cut off.
+    overwrite
+        Replace a file that is there.
+
+    Raises
+    ------
+    InputError
+        As `sasnet_live.files.open_partial`.
 
     Attributes
     ----------
@@ -97,17 +106,15 @@ class TiffPages:
         big: bool = True,
         description: str = "",
         resume: bool = False,
+        overwrite: bool = False,
     ) -> None:
         self.path = path
         self.dtype = storable(np.dtype(dtype)).newbyteorder("<")
         self.frame_shape = frame_shape
         self._pixel_size_um = pixel_size_um
         self._description = description
-        # Opened without emptying it: another process may be writing it, which only the lock tells.
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+        self._file = open_partial(path, resume=resume, overwrite=overwrite)
         try:
-            _lock(self._file.fileno(), path)
             if resume:
                 self._find_end()
             else:
@@ -185,18 +192,26 @@ class TiffPages:
             self._description_entry = None
         self._cut()
 
-    def finish(self, description: str) -> None:
-        """Replace the first page's ImageDescription, put everything on disk and close the file."""
-        text = description.encode() + b"\0"
+    def finish(self, description: Iterable[str]) -> None:
+        """Replace the first page's ImageDescription, put everything on disk and close the file.
+
+        The text comes in pieces: that of a long recording is longer than many of its frames.
+        """
         if self._description_entry is None:
             raise InputError(f"{self.path}: no frame came; nothing to write")
-        start = self._end + -self._end % 16
-        self._write(start, text)
+        start = end = self._end + -self._end % 16
+        waiting = bytearray()
+        for piece in chain(description, "\0"):
+            waiting += piece.encode()
+            if len(waiting) >= _TEXT_AT_ONCE or piece == "\0":
+                self._write(end, waiting)
+                end += len(waiting)
+                waiting.clear()
         kind = self._format
         count = kind.offset if kind is _BIG else "<I"
         self._write(
             self._description_entry - struct.calcsize(count),
-            struct.pack(count, len(text)) + struct.pack(kind.offset, start),
+            struct.pack(count, end - start) + struct.pack(kind.offset, start),
         )
         os.fsync(self._file.fileno())
         self._file.close()
@@ -213,12 +228,8 @@ class TiffPages:
         self._end = max(self._end, self._description_end())
         self._file.truncate(self._end)
 
-    def _write(self, position: int, data: bytes | memoryview) -> None:
-        view = memoryview(data).cast("B")
-        while view:
-            self._file.seek(position)
-            written = self._file.write(view) or 0
-            view, position = view[written:], position + written
+    def _write(self, position: int, data: bytes | bytearray | memoryview) -> None:
+        write_all(self._file, data, position)
 
     def _directory(self, start: int, figures: str) -> tuple[bytes, int, int]:
         """A page's directory for position `start`; file positions of its next-page link and of its description."""
@@ -314,15 +325,16 @@ def walk(fd: int, path: Path) -> Iterator[_Page]:
     kind = _format_of(fd, path)
     size = os.fstat(fd).st_size
     entry_bytes = struct.calcsize(kind.entry) + kind.inline
-    (position,) = struct.unpack(kind.offset, _read(fd, kind.inline, kind.first_link))
+    start = _read(fd, kind.inline, kind.first_link)
+    (position,) = struct.unpack(kind.offset, start) if len(start) == kind.inline else (0,)
     while position:
         head = _read(fd, struct.calcsize(kind.count), position)
         if len(head) < struct.calcsize(kind.count):
             return
         (count,) = struct.unpack(kind.count, head)
         first = position + len(head)
-        block = _read(fd, count * entry_bytes + kind.inline, first)
-        if count > 4096 or len(block) < count * entry_bytes + kind.inline:
+        block = _read(fd, count * entry_bytes + kind.inline, first) if count <= 4096 else b""
+        if len(block) < count * entry_bytes + kind.inline:
             return
         entries = {}
         for i in range(count):
@@ -363,23 +375,15 @@ def _format_of(fd: int, path: Path) -> _Format:
 
 
 def _read(fd: int, count: int, position: int) -> bytes:
+    """At most so many bytes; fewer where the file ends, whatever a damaged file claims."""
+    left = os.fstat(fd).st_size - position
+    if left <= 0:
+        return b""
+    count = min(count, left)
     if hasattr(os, "pread"):
         return os.pread(fd, count, position)
     os.lseek(fd, position, os.SEEK_SET)
     return os.read(fd, count)
-
-
-def _lock(fd: int, path: Path) -> None:
-    """Refuse a file that another process is writing; the lock goes with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:
-        # Windows itself refuses to rename or delete a file that is open.
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise InputError(f"{path}: another process is writing this file; wait for it or choose another name") from None
 
 
 def _per_centimetre(size_um: float) -> bytes:

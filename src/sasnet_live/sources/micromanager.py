@@ -17,6 +17,7 @@ from sasnet_live.frame import Frame, Pixels
 from sasnet_live.sources.core import connect_direct, silence_at_exit
 from sasnet_live.sources.core import find_core as find_core
 from sasnet_live.sources.live_poll import REFUSALS, LivePoll
+from sasnet_live.sources.pixel_size import Affine, affine_in, pixel_size
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.sources.useq_stream import stream_of
 from sasnet_live.stream import EndReason
@@ -76,6 +77,7 @@ class MicroManagerSource:
         # Of the live session. Asked in the thread that begins it and kept by a signal: a core whose pixel size is asked
         # for in one thread while another one loads a configuration ends the process.
         self._pixel_size_um: float | None = None
+        self._affine: Affine = ()
         # The live session whose frames count. A poll that ends late must not touch the stream that came after it.
         self._session: LivePoll | None = None
         self._session_lock = threading.Lock()
@@ -159,6 +161,7 @@ class MicroManagerSource:
             (self._live, events.continuousSequenceAcquisitionStarted, self._on_live_started),
             (self._live, events.sequenceAcquisitionStopped, self._on_live_stopped),
             (self._live, events.pixelSizeChanged, self._on_pixel_size_changed),
+            (self._live or self._mda, events.pixelSizeAffineChanged, self._on_affine_changed),
             (self._snap, events.imageSnapped, self._on_snapped),
         ]
         if not self._mda:
@@ -212,6 +215,7 @@ class MicroManagerSource:
             self._session = None
             if consumer is not None:
                 stream = stream_of(sequence, meta, self._core)
+                self._affine = affine_in(meta)
                 self._announced, self._delivered = stream.expected or 0, 0
                 consumer.begin_stream(stream)
 
@@ -220,6 +224,8 @@ class MicroManagerSource:
 
     def _on_frame_ready(self, image: Pixels, event: useq.MDAEvent, meta: Mapping[str, Any]) -> None:
         kept = {name: meta[name] for name in _KEPT_METADATA if name in meta}
+        if "pixel_size_um" in kept:
+            kept["pixel_size_um"] = pixel_size(kept["pixel_size_um"], self._affine)
         index = {str(getattr(axis, "value", axis)): int(position) for axis, position in event.index.items()}
         self._delivered += 1
         self._put(image, index, kept)
@@ -255,6 +261,7 @@ class MicroManagerSource:
             return
         with suppress(*REFUSALS):
             self._pixel_size_um = self._core.getPixelSizeUm()
+            self._affine = tuple(self._core.getPixelSizeAffine())
         poll = LivePoll(self._core, self._put_live, self._on_live_ended, self._keep)
         with self._polls_lock:
             if not self._connected:
@@ -274,6 +281,9 @@ class MicroManagerSource:
 
     def _on_pixel_size_changed(self, size_um: float) -> None:
         self._pixel_size_um = size_um
+
+    def _on_affine_changed(self, *affine: float) -> None:
+        self._affine = affine
 
     def _on_live_ended(self, poll: LivePoll, reason: EndReason, missing: int) -> None:
         consumer = self._consumer
@@ -304,7 +314,7 @@ class MicroManagerSource:
     def _put_live(self, poll: LivePoll, image: Pixels, tags: Mapping[str, Any]) -> None:
         metadata = self._camera_of_core(str(tags.get("Camera", "")))
         if self._pixel_size_um is not None:
-            metadata["pixel_size_um"] = self._pixel_size_um
+            metadata["pixel_size_um"] = pixel_size(self._pixel_size_um, self._affine)
         with self._session_lock:
             if self._session is poll:
                 self._put(image, {}, {**metadata, "camera_metadata": dict(tags)})
@@ -313,7 +323,7 @@ class MicroManagerSource:
         """For the threads of the core's owner, in which its signals are emitted."""
         state = self._camera_of_core(camera)
         with suppress(*REFUSALS):
-            state["pixel_size_um"] = self._core.getPixelSizeUm()
+            state["pixel_size_um"] = pixel_size(self._core.getPixelSizeUm(), self._core.getPixelSizeAffine())
         return state
 
     def _camera_of_core(self, camera: str) -> dict[str, Any]:

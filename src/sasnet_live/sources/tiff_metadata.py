@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -27,9 +28,25 @@ _MICROMETRES = {
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "μs": 1e-6, "min": 60.0, "h": 3600.0}
 
 
+_SMALLEST_UM, _LARGEST_UM = 1e-6, 1e6
+"""A pixel smaller than an atom or larger than a metre is a mistake of whoever wrote the file."""
+
+
 def calibration(tiff: TiffFile) -> dict[str, Any]:
-    """What the file says, by the names of `sasnet_live.stack.StackLayout`; what it does not say is left out or None."""
+    """What the file says, by the names of `sasnet_live.stack.StackLayout`; what it does not say is left out or None.
+
+    What it says in a way that nobody expects counts as not said: frames are worth reading without it.
+    """
     found: dict[str, Any] = {}
+    with suppress(Exception):
+        found = _found(tiff)
+    size = found.get("pixel_size_um")
+    if size is not None and not all(_SMALLEST_UM <= side <= _LARGEST_UM for side in size):
+        found["pixel_size_um"] = None
+    return found
+
+
+def _found(tiff: TiffFile) -> dict[str, Any]:
     if tiff.is_ome and tiff.ome_metadata:
         found = _from_ome(tiff.ome_metadata)
     elif tiff.is_imagej and tiff.imagej_metadata:
@@ -74,19 +91,22 @@ def _from_imagej(tiff: TiffFile) -> dict[str, Any]:
     if scale is not None:
         x, y = (_rational(tiff, name) for name in ("XResolution", "YResolution"))
         pixel_size = (scale / y, scale / x) if x and y else None
+    labels = metadata.get("Labels")
+    named = isinstance(labels, list) and all(isinstance(one, str) for one in labels)
     return {
         "pixel_size_um": pixel_size,
         "z_step_um": _scaled(metadata.get("spacing"), scale) if "slices" in metadata else None,
         "interval_s": _scaled(metadata.get("finterval"), 1.0),
-        "channel_names": metadata.get("Labels", ()) if metadata.get("channels", 1) > 1 else (),
+        "channel_names": labels if named and metadata.get("channels", 1) > 1 else (),
         "description": str(metadata.get("Info", "")),
     }
 
 
 def _from_resolution_tags(tiff: TiffFile) -> tuple[float, float] | None:
     unit = tiff.pages.first.tags.valueof("ResolutionUnit", 0)
-    scale = {2: 25400.0, 3: 10000.0}.get(int(unit or 0))
     x, y = (_rational(tiff, name) for name in ("XResolution", "YResolution"))
+    # Some writers give several units, or one in words.
+    scale = {2: 25400.0, 3: 10000.0}.get(int(unit)) if isinstance(unit, int) else None
     # 72 or 96 dots an inch is what drawing programs write when they know nothing.
     if scale is None or not x or not y or (int(unit) == 2 and x in (1, 72, 96, 150, 300)):
         return None
@@ -94,8 +114,11 @@ def _from_resolution_tags(tiff: TiffFile) -> tuple[float, float] | None:
 
 
 def _rational(tiff: TiffFile, name: str) -> float | None:
+    """Value of a tag of pixels a unit of length; None where it is missing, or of another type than TIFF has for it."""
     value = tiff.pages.first.tags.valueof(name)
-    return value[0] / value[1] if value and value[1] else None
+    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, int) and one > 0 for one in value):
+        return None
+    return float(value[0] / value[1])
 
 
 def _scaled(value: Any, scale: float | None) -> float | None:

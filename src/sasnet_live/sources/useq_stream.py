@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sasnet_live.stream import Axis, StreamInfo
+from sasnet_live.sources.pixel_size import affine_in, pixel_size
+from sasnet_live.stream import Axis, StreamInfo, pixel_size_of
 
 if TYPE_CHECKING:
     import useq
@@ -31,7 +32,7 @@ def stream_of(sequence: useq.MDASequence, meta: Mapping[str, Any], core: CMMCore
         dtype=np.dtype(dtype),
         axes=axes,
         expected=_expected_frames(sequence, image),
-        pixel_size_um=float(image.get("pixel_size_um") or 0) or None,
+        pixel_size_um=pixel_size_of(pixel_size(float(image.get("pixel_size_um") or 0), affine_in(meta))),
         z_step_um=_step(getattr(sequence, "z_plan", None)),
         interval_s=_interval(getattr(sequence, "time_plan", None)),
         exposure_ms=core.getExposure() or None,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sasnet_live.correspondence import find_displacement
 from sasnet_live.errors import InputError
+from sasnet_live.intensity import IntensityScale
 from sasnet_live.network.config import CorrespondenceKind
 from sasnet_live.network.inputs import render_inputs
 from sasnet_live.network.sasnet import intensity_scale
@@ -76,11 +77,15 @@ def make_sample(
 
     Returns
     -------
-    None if the frame says nothing: constant, or not finite.
+    None if the frame says nothing: constant, not finite, or beyond what float32 holds.
     """
-    forward, backward = (torch.from_numpy(a.astype(np.float32))[None] for a in split(raw, geometry))
+    passes = split(raw, geometry)
+    units = IntensityScale.of(*passes)
+    if isinstance(units, str):
+        return None
+    forward, backward = (torch.from_numpy(units.to_values(lines))[None] for lines in passes)
     target = forward_at_backward_lines(forward, backward.shape[1], geometry)
-    if not all(_says_something(lines) for lines in (target, backward)):
+    if not all(bool(lines.max() > lines.min()) for lines in (target, backward)):
         return None
     with torch.no_grad():
         if correspondence == "explicit":
@@ -90,18 +95,13 @@ def make_sample(
             displacement = torch.zeros_like(backward)
         inputs = render_inputs(forward, backward, displacement, geometry, target=target)
         level, scale = intensity_scale(target)
-    reference = inputs.target if truth is None else torch.from_numpy(truth.astype(np.float32))[None]
+    reference = inputs.target if truth is None else torch.from_numpy(units.to_values(truth))[None]
     source = inputs.matched if correspondence == "explicit" else backward
     images = torch.cat([source, inputs.target, inputs.earlier, inputs.later, reference])
     images = (images - level) / scale
     if not bool(images.isfinite().all()) or float(images.abs().max()) > 1000:
         return None
     return Sample(images.numpy().astype(np.float16))
-
-
-def _says_something(lines: Tensor) -> bool:
-    """Finite, and not constant."""
-    return bool(lines.isfinite().all()) and bool(lines.max() > lines.min())
 
 
 def collate(samples: list[Sample]) -> Batch:

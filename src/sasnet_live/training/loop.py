@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from collections.abc import Callable
@@ -104,10 +105,12 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, betas=(0.9, 0.98), weight_decay=1e-4)
     scaler = torch.amp.GradScaler(place.type, enabled=precision is torch.float16)
     record: dict[str, Any] = {"step": 0, "elapsed_s": 0.0, "best": -math.inf, "history": []}
+    as_json = json.loads(settings.to_json())
     if resume:
-        record |= load_state(folder, network, average, optimizer) or {}
+        record |= load_state(folder, network, average, optimizer, as_json) or {}
         if record.get("scaler"):
             scaler.load_state_dict(record["scaler"])
+    record["settings"] = as_json
 
     kind = network.config.correspondence
     # A resumed run draws other samples than the ones it has seen, the same whenever it is resumed at this step.
@@ -168,6 +171,8 @@ def train(
                     save_model(folder / BEST, average, model_card(settings, network.config, scores, record, conditions))
                 save_state(folder, network, average, optimizer, record | {"scaler": scaler.state_dict()})
             report(Progress(step, settings.steps, dict(running), record["elapsed_s"], scores, best))
+    if process.leads and not (folder / BEST).is_file():
+        raise RuntimeError(f"{folder} has no best weights: no validation gave a score, or {BEST} was removed")
     return folder / BEST
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import write_whole
 from sasnet_live.network.config import PRESETS, SASNetConfig
 from sasnet_live.scan import ScanGeometry
 
@@ -133,9 +134,7 @@ class TrainingSettings:
 
     def save(self, folder: Path) -> None:
         """Write them into a run's folder; whole or not at all."""
-        partial = folder / (FILE + ".partial")
-        partial.write_text(self.to_json(), encoding="utf-8")
-        partial.replace(folder / FILE)
+        write_whole(folder / FILE, self.to_json().encode())
 
     @classmethod
     def load(cls, folder: Path) -> TrainingSettings:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
+
+HERE = Path(__file__).parent
+
+WHERE = r"(sasnet_live|(tests\.)?plugin\.gui|test_)"
+"""Modules in which a use of what napari, Qt or NumPy will drop fails a test: ours, and the tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            for category in ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning"):
+                item.add_marker(pytest.mark.filterwarnings(f"error::{category}:{WHERE}"), append=False)
 
 
 @pytest.fixture(autouse=True)

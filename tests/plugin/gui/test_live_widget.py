@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox
 
@@ -105,6 +106,36 @@ def test_layers_are_the_users_to_rename_reorder_hide_and_delete(qtbot: Any, open
     assert len(viewer.layers) == 0
     assert widget.engine.state == "running"
     widget.shut_down()
+
+
+def test_a_watched_folder(qtbot: Any, open_widget: Any, tmp_path: Path, said: list[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, shape in (("scan.tif", (64, 96)), ("thumb.tif", (8, 8))):
+        image = rng.integers(0, 200, shape).astype(np.uint16)
+        tifffile.imwrite(folder / name, image, resolution=(2e4, 5e3), resolutionunit="CENTIMETER")
+    widget, viewer = open_widget()
+    source = widget.form.source
+    assert not source.settle.isVisibleTo(source)
+    source.kind.choose("folder")
+    assert source.settle.isVisibleTo(source)
+    source.folder.set_path(str(folder))
+    source.folder.changed.emit()
+    source.settle.setValue(0.05)
+    assert (widget.settings.folder, widget.settings.settle_s) == (str(folder), 0.05)
+    widget.form.recording.folder.set_path(str(folder))
+    widget.form.recording.folder.changed.emit()
+    qtbot.mouseClick(widget.form.record_button, Qt.MouseButton.LeftButton)
+    assert "lies in the folder that is watched" in said[-1]
+    assert not widget.form.record_button.isChecked()
+    widget.start()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE_MS)
+    assert viewer.layers[0].scale.tolist() == pytest.approx([2.0, 0.5])
+    qtbot.waitUntil(lambda: any("thumb.tif" in line for line in said), timeout=PATIENCE_MS)
+    assert widget.engine.state == "running"
+    widget.shut_down()
+    assert sorted(path.name for path in folder.iterdir()) == ["scan.tif", "thumb.tif"]
 
 
 def test_layers_on_demand(qtbot: Any, open_widget: Any) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from sasnet_live.plugin.live_widget import LiveWidget
+from sasnet_live.plugin.placement import box_of
 from sasnet_live.plugin.settings import SettingsStore
 
 try:
@@ -21,10 +23,11 @@ pytestmark = [
     pytest.mark.skipif(
         MainWindow is None, reason="napari-micromanager is not installed: pip install napari-micromanager"
     ),
-    # Its icons are fetched from the network, its layers have other units than ours.
-    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.filterwarnings("ignore"),  # its icons are fetched from the network
 ]
 PATIENCE_MS = 40_000
+CHANNELS = {"DAPI": 10, "FITC": 40}
+"""And their exposures, ms."""
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def widget(window: Any, store: SettingsStore) -> Iterator[LiveWidget]:
     widget.shut_down()
 
 
-def test_both_are_live_at_the_same_time(qtbot: Any, window: Any, widget: LiveWidget) -> None:
+def test_both_are_live_at_the_same_time(qtbot: Any, window: Any, widget: LiveWidget, said: list[str]) -> None:
     viewer, core = window.viewer, window.core
     qtbot.waitUntil(lambda: "512 × 512" in widget.form.source.status.text(), timeout=PATIENCE_MS)
     assert widget._core is core
@@ -66,12 +69,39 @@ def test_both_are_live_at_the_same_time(qtbot: Any, window: Any, widget: LiveWid
     assert viewer.layers["preview"].data.shape == viewer.layers["SASNet raw"].data.shape == (512, 512)
     assert widget.engine.status().error == ""
 
+    # Side by side, in the same units, all in view.
+    images = [viewer.layers[name] for name in ("preview", "SASNet raw", "SASNet registered")]
+    boxes = [box_of(image, image.units) for image in images]
+    assert all(one.right < other.left for one, other in pairwise(boxes))
+    assert len({(image.units, tuple(image.scale)) for image in images}) == 1
+    camera, width = viewer.scene.camera, boxes[-1].right - boxes[0].left
+    assert camera.zoom * width <= viewer.canvas.size[1]
+    assert camera.center[-1] == pytest.approx(boxes[0].left + width / 2)
+    assert not [message for message in said if "unit" in message.lower()]
+
     # The one goes on when the other stops.
     widget.stop()
     qtbot.waitUntil(lambda: widget.engine.state == "idle", timeout=PATIENCE_MS)
     updates.clear()
     qtbot.waitUntil(lambda: len(updates) >= 3, timeout=PATIENCE_MS)
     core.stopSequenceAcquisition()
+
+
+def test_channels_of_an_acquisition_have_layers_of_their_own(qtbot: Any, window: Any, widget: LiveWidget) -> None:
+    import useq
+
+    viewer = window.viewer
+    widget.form.output.policy.choose("all")
+    widget.start()
+    qtbot.waitUntil(lambda: widget.engine.state == "running", timeout=PATIENCE_MS)
+    channels = [{"group": "Channel", "config": name, "exposure": exposure} for name, exposure in CHANNELS.items()]
+    thread = window.core.run_mda(useq.MDASequence(channels=channels, time_plan={"interval": 0, "loops": 2}))
+    names = [f"SASNet {kind} {channel}" for channel in CHANNELS for kind in ("raw", "registered")]
+    qtbot.waitUntil(lambda: all(name in viewer.layers for name in names), timeout=PATIENCE_MS)
+    thread.join(10)
+    assert {layer.name for layer in viewer.layers if layer.name.startswith("SASNet")} == set(names)
+    low, high = (viewer.layers[f"SASNet raw {channel}"].contrast_limits[1] for channel in CHANNELS)
+    assert high > 2 * low  # each has its own
 
 
 def test_an_acquisition_of_its_core_is_registered_frame_by_frame(qtbot: Any, window: Any, widget: LiveWidget) -> None:

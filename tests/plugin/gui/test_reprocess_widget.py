@@ -60,6 +60,42 @@ def test_a_layer_becomes_a_registered_layer_with_its_figures(qtbot: Any, widget:
     assert "NCC 0." in widget.state.text()
 
 
+@pytest.mark.parametrize(
+    ("noisy", "name"), [(1, "not registered (0 of 1 accepted)"), (2, "registered (3 of 5 accepted)")]
+)
+def test_what_was_not_registered_says_so(
+    qtbot: Any, widget: Any, raw: np.ndarray, said: list[str], noisy: int, name: str
+) -> None:
+    viewer = widget._viewer
+    noise = np.random.default_rng(0).integers(0, 4000, raw.shape, np.uint16)
+    viewer.add_image(noise[0] if noisy == 1 else np.concatenate([raw[:3], noise[:2]]), name="scan")
+    run(qtbot, widget)
+    verdict = viewer.layers[f"scan {name}"].metadata["sasnet_live"]["verdict"]
+    count = "0 of 1 accepted: " if noisy == 1 else "3 of 5 accepted: "
+    assert verdict.startswith(count)
+    assert len(verdict) > len(count)
+    assert any(verdict in message for message in said)
+    assert verdict in widget.state.text()
+
+
+def test_a_result_is_registered_again_only_when_asked_for(qtbot: Any, widget: Any, raw: np.ndarray) -> None:
+    viewer = widget._viewer
+    scan = viewer.add_image(raw[:2], name="scan")
+    run(qtbot, widget)
+    assert viewer.layers.selection.active is viewer.layers["scan registered"]  # napari selects what is new
+    widget.start_button.click()
+    assert widget._job is None
+    assert "a result already" in widget.status.text()
+    assert widget.start_button.text() == "Register again"
+    viewer.layers.selection.active = scan
+    assert widget.start_button.text() == "Register"
+    assert not widget.status.isVisibleTo(widget)
+    viewer.layers.selection.active = viewer.layers["scan registered"]
+    widget.start_button.click()
+    run(qtbot, widget)
+    assert "scan registered registered" in viewer.layers
+
+
 def test_cancel_keeps_the_widget_usable(qtbot: Any, widget: Any, raw: np.ndarray) -> None:
     viewer = widget._viewer
     viewer.add_image(np.tile(raw, (80, 1, 1)), name="long")
@@ -92,6 +128,37 @@ def test_files_are_written_and_shown(qtbot: Any, widget: Any, raw: np.ndarray, t
     ]
     assert {layer.name for layer in widget._viewer.layers} == {"a_registered", "b_registered"}
     assert widget._viewer.layers[0].metadata["sasnet_live"]["means"]["ncc_after"] > 0.5
+
+
+def test_files_that_are_registered_already_are_left_out_with_a_line(
+    qtbot: Any, widget: Any, raw: np.ndarray, tmp_path: Path, said: list[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", raw[:2], photometric="minisblack")
+    widget.what.choose("files")
+    widget.add_files([str(tmp_path / "a.tif")])
+    run(qtbot, widget)
+    widget.add_files([str(tmp_path / "registered" / "a_registered.ome.tiff")])
+    run(qtbot, widget)
+    assert [path.name for path in (tmp_path / "registered").iterdir()] == ["a_registered.ome.tiff"]
+    [line] = [line for line in said if "left out" in line]
+    assert "a_registered.ome.tiff: registered by this program already" in line
+    assert "left out" in widget.state.text()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_file_that_was_not_registered_says_so(
+    qtbot: Any, widget: Any, tmp_path: Path, said: list[str], shown: bool
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 4000, (2, 64, 128), np.uint16)
+    tifffile.imwrite(tmp_path / "noise.tif", noise, photometric="minisblack")
+    widget.what.choose("files")
+    widget.add_files([str(tmp_path / "noise.tif")])
+    widget.show_results.setChecked(shown)
+    run(qtbot, widget)
+    assert any("noise_registered: 0 of 2 accepted: " in message for message in said)
+    assert "0 of 2 accepted: " in widget.state.text()
+    names = [layer.name for layer in widget._viewer.layers]
+    assert names == (["noise_registered (0 of 2 accepted)"] if shown else [])
 
 
 @pytest.mark.parametrize("what", ["nothing selected", "points selected", "no files", "no folder", "unknown model"])
