@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -229,6 +230,11 @@ def test_layers_of_another_size_come_when_the_frames_change(qtbot: Any, open_wid
     viewer.layers.remove(viewer.layers[0])
     core = widget.engine.own_core
     core.stopSequenceAcquisition()
+    # The camera's thread ends with its next frame; started again before that, the two would share one buffer.
+    qtbot.waitUntil(
+        lambda: not any(type(thread).__name__ == "AcquisitionThread" for thread in threading.enumerate()),
+        timeout=PATIENCE_MS,
+    )
     core.setProperty("ORPAM", "Lines", 48)
     core.startContinuousSequenceAcquisition(0)
     qtbot.waitUntil(
