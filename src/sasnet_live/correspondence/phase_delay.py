@@ -52,7 +52,7 @@ class WideDelay(NamedTuple):
 
 
 class TailDelay(NamedTuple):
-    """px to be added to the displacement for tails, and the part of the passes' correlation that moving by it leaves."""
+    """px to be added to the displacement for tails; the part of the passes' correlation that moving by it leaves."""
 
     px: float
     kept: float
