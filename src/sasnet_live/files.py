@@ -54,7 +54,9 @@ def identity(path: Path) -> Identity:
 def check_folder(path: Path) -> None:
     """Raise InputError if the folder of a file that is to be written is not there, or cannot be written to."""
     if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist; make it, or choose another one")
+        raise InputError(
+            f"{path}: cannot be written, the folder {path.parent} does not exist; make it, or choose another one"
+        )
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another one")
 
