@@ -187,9 +187,8 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = partial_path(path)
     partial.unlink(missing_ok=True)  # left by a process that was killed, or a link
     try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _ITSELF, 0o666), "wb") as file:
-            file.write(content)
-            file.flush()
+        partial.write_bytes(content)
+        with partial.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError:
