@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .printing import echo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -24,7 +26,7 @@ def _print(lines: Iterator[tuple[str, str]]) -> None:
     pairs = list(lines)
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
-        typer.echo(f"{name:<{width}}{value}".rstrip())
+        echo(f"{name:<{width}}{value}".rstrip())
 
 
 def _installation() -> Iterator[tuple[str, str]]:
