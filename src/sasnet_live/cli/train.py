@@ -101,7 +101,8 @@ def train(
     )
     if resume:
         _refuse_changes(context, settings, TrainingSettings.load(out), out)
-    from . import INTERRUPTED, complain  # the package imports this module
+    from . import INTERRUPTED  # the package imports this module
+    from .printing import complain
 
     leads = Process.from_environment().leads
     try:
