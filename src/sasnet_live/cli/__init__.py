@@ -100,8 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
         if is_program:
             _leave_if_stuck(status)
     finally:
-        # On its way out a process only counts them: what ends an interpreter that is ending aborts it.
-        if not is_program:
+        if is_program:
+            asked_to_end.ignore()
+        else:
             asked_to_end.restore()
     sys.exit(status)
 
@@ -153,14 +154,15 @@ def _leave_if_stuck(status: int) -> None:
 def _status(arguments: list[str], debug: bool) -> int:
     try:
         status = app(args=arguments, prog_name="sasnet-live", standalone_mode=False)
+        if status == INTERRUPTED:  # as typer ends at a Ctrl-C, whichever signal it was
+            return _interrupted()
     except InputError as error:
         if debug:
             raise
         complain(error)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        complain("interrupted")
-        return interrupts().status
+        return _interrupted()
     except Exception as error:
         usage = getattr(error, "format_message", None)
         if usage is not None:
@@ -170,6 +172,12 @@ def _status(arguments: list[str], debug: bool) -> int:
         complain(f"{type(error).__name__}: {error or 'no further message'}; --debug shows where")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _interrupted() -> int:
+    if not interrupts().answered:
+        complain("interrupted")
+    return interrupts().status
 
 
 def _usage_error(error: Exception, message: str) -> int:

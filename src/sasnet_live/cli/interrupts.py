@@ -28,10 +28,13 @@ class Interrupts:
     ----------
     count
         How many have come.
+    answered
+        Whether the command has said so itself, and what it leaves.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.answered = False
         self._first = int(signal.SIGINT)
         self._looked_at = False
         self._process = os.getpid()
@@ -70,6 +73,11 @@ class Interrupts:
     def settled(self) -> None:
         """Only count them from now on: the exit status is known."""
         self._looked_at = True
+
+    def ignore(self) -> None:
+        """Leave them without effect for good: an interpreter that ends takes its handlers away, and would be killed."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def raise_if_any(self) -> None:
         """For where nothing has begun that would have to be finished."""

@@ -241,6 +241,7 @@ class Session:
         for answer in _ANSWERS[self._answered : interrupts().count]:
             complain(answer)
             self._answered += 1
+            interrupts().answered = True
 
     def _has_frames(self) -> bool:
         status = self.pipeline.status()

@@ -97,6 +97,7 @@ def reprocess(
         with _progress(console(err=True)) as show:
             report = run(inputs, out, settings, metrics=metrics, progress=show)
     except KeyboardInterrupt:
+        interrupts().answered = True
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")
         raise typer.Exit(interrupts().status) from None
     if report.left_out:
