@@ -20,7 +20,7 @@ from sasnet_live.threads import share_cores
 
 from .interrupts import INTERRUPTED as INTERRUPTED
 from .interrupts import begin, interrupts
-from .printing import PRINTING_ENDED, complain, echo, lasting_streams, reader_gone
+from .printing import PRINTING_ENDED, complain, echo, in_words, lasting_streams, reader_gone
 
 _COMMANDS = {
     # command: the module here that holds a function of this name; in the order of the help page
@@ -142,7 +142,7 @@ def _logs(shown: bool) -> Iterator[None]:
 def _complain_of_thread(failure: threading.ExceptHookArgs) -> None:
     """A thread of a library, such as that of a camera, has failed."""
     if failure.exc_value is not None:
-        complain(f"{failure.exc_type.__name__}: {failure.exc_value}")
+        complain(in_words(failure.exc_value))
 
 
 def _leave_if_stuck(status: int) -> None:
@@ -169,7 +169,7 @@ def _status(arguments: list[str], debug: bool) -> int:
             return _usage_error(error, usage())
         if debug:
             raise
-        complain(f"{type(error).__name__}: {error or 'no further message'}; --debug shows where")
+        complain(f"{in_words(error)}; --debug shows where")
         return 1
     return status if isinstance(status, int) else 0
 

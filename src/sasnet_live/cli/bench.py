@@ -64,9 +64,9 @@ def _print(speed: Speed) -> None:
     )
     height, width = speed.shape
     table = Table(box=box.SIMPLE_HEAD, title=f"{height} x {width} raw frames", title_justify="left")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for name in ("FPS", "median ms", "p99 ms", "fastest ms", "GFLOP", "x arithmetic", "metrics share"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for model in speed.models:
         ratio = "–" if math.isnan(model.over_arithmetic) else f"{model.over_arithmetic:.2f}"
         table.add_row(

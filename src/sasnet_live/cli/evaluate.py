@@ -173,7 +173,7 @@ def _print(summaries: Any, as_markdown: bool) -> None:
     header, *rows = text_rows(summaries)
     table = Table(box=box.SIMPLE_HEAD)
     for name in header:
-        table.add_column(name, justify="left" if name in ("level", "method", "remarks") else "right")
+        table.add_column(name, overflow="fold", justify="left" if name in ("level", "method", "remarks") else "right")
     level = ""
     for row in rows:
         if level and row[0] != level:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _ROWS = 12
 _PLAIN_EVERY_S = 1.0
-_WIDE, _VERY_WIDE = 80, 110
-"""Columns of a window from which on SSIM is shown, and the reason beside a frame; all else fits 60."""
+_WIDE = 80
+"""Columns of a window from which on SSIM is shown; all else fits 60."""
 _MARK = "x"
 _COLUMNS = ("frame", "NCC", "SSIM", "shift px", "confidence", "ms", "")
 
@@ -113,20 +113,21 @@ class TableView:
         rows = list(self._rows)
         if not rows and self._waits_for and not status.error:
             return styled(f"waiting for {self._waits_for}")
-        width = self._live.console.width
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        shown = [number for number, title in enumerate(_COLUMNS) if title != "SSIM" or width >= _WIDE]
+        shown = [
+            number for number, title in enumerate(_COLUMNS) if title != "SSIM" or self._live.console.width >= _WIDE
+        ]
         for number in shown:
             title = _COLUMNS[number]
             table.add_column(title, justify="right" if title else "left", no_wrap=True)
         for row in rows:
             cells: list[str | Text] = [row[number] for number in shown]
-            # In a narrow window only a mark: the reason stands below, where it has room.
-            cells[-1] = styled(row[-1] if width >= _VERY_WIDE or not row[-1] else _MARK, "yellow")
+            # Only a mark: the reason stands below, where it has room.
+            cells[-1] = styled(_MARK if row[-1] else "", "yellow")
             table.add_row(*cells)
         below = [styled(counts_of(status), "red" if status.error else "dim")]
         passed_through = [row for row in rows if row[-1]]
-        if passed_through and width < _VERY_WIDE:
+        if passed_through:
             below.append(styled(f"{_MARK} frame {passed_through[-1][0]} passed through: {passed_through[-1][-1]}"))
         return Group(table, *below)
 

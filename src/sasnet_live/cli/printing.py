@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sasnet_live.errors import InputError
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -41,9 +39,13 @@ def echo(line: object, stream: TextIO | None = None) -> None:
 
 def complain(message: object) -> None:
     """Print one line to standard error, with the name of the program before it."""
-    # Our own messages are one line: a line break in one of them came with a file's name, and is shown as such.
-    text = str(message) if isinstance(message, InputError) else " ".join(str(message).split())
-    echo(f"sasnet-live: {text}", sys.stderr)
+    echo(f"sasnet-live: {message}", sys.stderr)
+
+
+def in_words(error: BaseException) -> str:
+    """An error that no message of ours explains, in one line."""
+    # Such messages have lines; ours have none, so that a line break in one came with a file's name, and is shown.
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no further message'}"
 
 
 def console(*, err: bool = False, width_elsewhere: int | None = None) -> Console:

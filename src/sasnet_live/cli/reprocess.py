@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sasnet_live.reprocess import FileReport, Progress, ReprocessReport
 
 _PLAIN_EVERY_S = 5.0
+_SHORTEST_NAME = 8  # columns
+_BESIDE_NAME = 46  # columns: a bar of 4, 100000/100000, 0:00:00, NCC 0.928 -> 0.995, and the gaps between them
 
 
 def reprocess(
@@ -123,8 +125,9 @@ def _progress(screen: Console) -> Iterator[Callable[[Progress], None]]:
     from rich.table import Column
 
     whole = Column(no_wrap=True)
-    # A third of the window for the name, what is left for the bar: figures are never cut or wrapped.
-    name = Column(no_wrap=True, overflow="ellipsis", max_width=screen.width // 3)
+    # Figures are never cut or wrapped, and the bar takes what is left: only the name gives way.
+    name_width = max(_SHORTEST_NAME, min(screen.width // 3, screen.width - _BESIDE_NAME))
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=name_width)
     columns = (
         TextColumn("{task.description}", markup=False, table_column=name),
         BarColumn(None, table_column=Column(ratio=1, min_width=4)),
@@ -138,6 +141,8 @@ def _progress(screen: Console) -> Iterator[Callable[[Progress], None]]:
         def show(step: Progress) -> None:
             if step.path not in tasks:
                 label = f"{step.file + 1}/{step.files} {step.path.name}" if step.files > 1 else step.path.name
+                for done in tasks.values():  # one bar, however many files: a window has few lines
+                    bars.update(done, visible=False)
                 tasks[step.path] = bars.add_task(printable(label), total=step.total, figures="")
             bars.update(tasks[step.path], completed=step.done, figures=_figures(step))
 

@@ -273,7 +273,9 @@ def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
     except FileNotFoundError as error:
         raise InputError(f"{error}; install Micro-Manager's devices with `mmcore install`") from error
     except (RuntimeError, OSError, ValueError, ImportError) as error:
-        raise InputError(f"{config or 'the demo configuration'}: cannot be loaded ({error})") from error
+        raise InputError(
+            f"{config or 'the demo configuration'}: cannot be loaded ({' '.join(str(error).split())})"
+        ) from error
     if not core.getCameraDevice():
         raise InputError(f"{config}: has no camera; add `Property,Core,Camera,LABEL` to it")
     return core
