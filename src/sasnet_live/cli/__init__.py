@@ -18,8 +18,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.memory import keep_freed_memory
 from sasnet_live.threads import share_cores
 
-from .interrupts import INTERRUPTED as INTERRUPTED
-from .interrupts import begin, interrupts
+from .interrupts import INTERRUPTED, begin, interrupts
 from .printing import PRINTING_ENDED, complain, echo, in_words, lasting_streams, reader_gone
 
 _COMMANDS = {
