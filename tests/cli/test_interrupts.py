@@ -44,6 +44,24 @@ def test_two_are_raised_and_no_more() -> None:
     assert (interrupts.count, interrupts.status) == (7, 128 + signal.SIGTERM)
 
 
+def test_one_that_a_finalizer_swallows_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    interrupts = Interrupts()
+    interrupts.install()
+    try:
+        Finalized()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(20)
+    finally:
+        interrupts.restore()
+    assert interrupts.count == 1
+    assert sys.unraisablehook is sys.__unraisablehook__
+
+
 def test_none_is_raised_where_they_are_looked_at() -> None:
     interrupts = Interrupts()
     interrupts.install()

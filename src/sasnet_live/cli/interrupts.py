@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ INTERRUPTED = 130
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _MOST_RAISED = 2
 """The second one may still end a clean-up that hangs; those after it would only leave files open."""
+_AGAIN_S = 0.05
 
 
 class Interrupts:
@@ -39,6 +41,7 @@ class Interrupts:
         self._looked_at = False
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
+        self._unraisable: Any = None
 
     @property
     def status(self) -> int:
@@ -54,12 +57,16 @@ class Interrupts:
             if before != signal.SIG_IGN:
                 self._before[number] = before
                 signal.signal(number, self._come)
+        self._unraisable = sys.unraisablehook
+        sys.unraisablehook = self._lost
 
     def restore(self) -> None:
         """Leave the signals as they were."""
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before.clear()
+        if self._unraisable is not None:
+            sys.unraisablehook, self._unraisable = self._unraisable, None
 
     @contextmanager
     def looked_at(self) -> Iterator[None]:
@@ -94,6 +101,16 @@ class Interrupts:
             self._first = number
         if not self._looked_at and self.count <= _MOST_RAISED:
             raise KeyboardInterrupt
+
+    def _lost(self, what: sys.UnraisableHookArgs) -> None:
+        """It was raised in a place that swallows exceptions, such as a finalizer: come again, a moment later."""
+        if what.exc_type is not KeyboardInterrupt:
+            self._unraisable(what)
+            return
+        self.count -= 1
+        again = threading.Timer(_AGAIN_S, os.kill, (self._process, self._first))
+        again.daemon = True
+        again.start()
 
 
 _current = Interrupts()
