@@ -28,7 +28,9 @@ def demo(
     from rich.table import Table
 
     from sasnet_live.evaluation.demo import PICTURE, RAW, REGISTERED, TABLE, demonstrate, draw
+    from sasnet_live.evaluation.optional import library
 
+    library("matplotlib")
     screen = console()
     screen.print(f"Simulating {frames} frames of {size} x {size} px from a {level} scanner, then registering them ...")
     result = demonstrate(out, frames=frames, size=size, level=level, model=model, device=device, seed=seed)
