@@ -61,8 +61,8 @@ SearchPx = Annotated[
     float | None,
     typer.Option(
         metavar="PX",
-        help="Largest displacement looked for, at most half a line; by default a tenth of it. Three times as far where a "
-        "first frame clearly fits better there.",
+        help="Largest displacement looked for, at most half a line; by default a tenth of it. Three times as far where "
+        "a first frame clearly fits better there.",
     ),
 ]
 Out = Annotated[
