@@ -110,7 +110,8 @@ class Registrar:
         Whether the running estimate of earlier frames helps with later ones.
     search_px
         Largest displacement looked for, px either side of ``geometry.line_offset``; None: a tenth of the line. A first
-        frame that is not trusted, and fits better further away, is searched up to three times as far.
+        frame that is not trusted, and fits better further away, is searched up to three times as far. At most half of a
+        line, as ``geometry.line_offset``.
 
     Raises
     ------
@@ -163,7 +164,8 @@ class Registrar:
         Raises
         ------
         InputError
-            If `raw` is not a real 2-D frame, or too small to split into passes.
+            If `raw` is not a real 2-D frame, too small to split into passes, or has lines too short for `search_px` or
+            ``geometry.line_offset``.
         """
         began = time.perf_counter()
         self._check(raw)

@@ -28,8 +28,10 @@ def demo(
     from rich.table import Table
 
     from sasnet_live.evaluation.demo import PICTURE, RAW, REGISTERED, TABLE, demonstrate, draw
+    from sasnet_live.evaluation.optional import library
     from sasnet_live.reprocess.plan import check_writable_folder
 
+    library("matplotlib")
     check_writable_folder(out)
     screen = console()
     screen.print(f"Simulating {frames} frames of {size} x {size} px from a {level} scanner, then registering them ...")
