@@ -335,3 +335,37 @@ def test_brightness_along_the_line_does_not_speak_against_a_good_displacement() 
     assert found.metrics.ncc_after > 0.9
     assert case.textured is not None
     assert np.abs(found.displacement_px - case.displacement_px)[case.textured].mean() < 0.25
+
+
+@pytest.mark.parametrize(
+    ("geometry", "search_px", "message"),
+    [
+        (ScanGeometry(), 49, "search_px is 49, but the lines are 96 px long; expected at most half of that, 48 px"),
+        (ScanGeometry(crop=(10, 10)), 39, "search_px is 39, but the lines are 76 px long"),
+        (ScanGeometry(line_axis="columns"), 40, "search_px is 40, but the lines are 64 px long"),
+        (ScanGeometry(line_offset=49), None, "line_offset is 49, but the lines are 96 px long"),
+        (ScanGeometry(line_offset=-5000), None, "line_offset is -5000"),
+        (ScanGeometry(crop=(300, 300)), None, r"32 px without the crop \(300, 300\)"),
+    ],
+)
+def test_what_does_not_fit_the_lines_is_refused(geometry: ScanGeometry, search_px: float | None, message: str) -> None:
+    raw = np.random.default_rng(0).integers(0, 999, (64, 96)).astype(np.uint16)
+    registrar = Registrar("correspondence", geometry=geometry, search_px=search_px)
+    for call in (lambda: registrar.register(raw), lambda: registrar.warm_up((64, 96))):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("search_px", [0, -1, float("nan"), float("inf")])
+def test_a_search_that_is_no_length_is_refused(search_px: float) -> None:
+    with pytest.raises(InputError, match="search_px is"):
+        Registrar("correspondence", search_px=search_px)
+
+
+@pytest.mark.parametrize("line_offset", [0, 48, -48])
+def test_half_a_line_is_searched(line_offset: int) -> None:
+    raw = np.random.default_rng(0).integers(0, 999, (64, 96)).astype(np.uint16)
+    registration = Registrar("correspondence", geometry=ScanGeometry(line_offset=line_offset), search_px=48).register(
+        raw
+    )
+    assert np.isfinite(registration.metrics.confidence)

@@ -54,7 +54,9 @@ def identity(path: Path) -> Identity:
 def check_folder(path: Path) -> None:
     """Raise InputError if the folder of a file that is to be written is not there, or cannot be written to."""
     if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist; make it, or choose another one")
+        raise InputError(
+            f"{path}: cannot be written, the folder {path.parent} does not exist; make it, or choose another one"
+        )
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another one")
 
@@ -185,9 +187,8 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = partial_path(path)
     partial.unlink(missing_ok=True)  # left by a process that was killed, or a link
     try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _ITSELF, 0o666), "wb") as file:
-            file.write(content)
-            file.flush()
+        partial.write_bytes(content)
+        with partial.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError:

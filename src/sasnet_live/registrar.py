@@ -8,6 +8,7 @@ right and rendered ones are not, the moved lines are delivered, and that is said
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,9 +65,11 @@ def check_shape(shape: tuple[int, ...], geometry: ScanGeometry) -> None:
     height, width = geometry.frame_shape(shape)
     lines, px = (height, width) if geometry.line_axis == "rows" else (width, height)
     if lines // 2 < FEWEST_LINES or px < SHORTEST_LINE_PX:
+        dropped = sum(geometry.crop)
+        without = f" without the crop {geometry.crop}" if dropped else ""
         raise InputError(
-            f"a frame of {lines} lines of {px} px came; expected at least {2 * FEWEST_LINES} lines of "
-            f"{SHORTEST_LINE_PX} px: too little to register"
+            f"a frame of {lines} lines of {px + dropped} px came; expected at least {2 * FEWEST_LINES} lines of "
+            f"{SHORTEST_LINE_PX} px{without}: too little to register"
         )
 
 
@@ -115,7 +118,8 @@ class Registrar:
         Whether the running estimate of earlier frames helps with later ones.
     search_px
         Largest displacement looked for, px either side of ``geometry.line_offset``; None: a tenth of the line. A first
-        frame that is not trusted, and fits better further away, is searched up to three times as far.
+        frame that is not trusted, and fits better further away, is searched up to three times as far. At most half of a
+        line, as ``geometry.line_offset``.
 
     Raises
     ------
@@ -141,8 +145,8 @@ class Registrar:
         for name, value, allowed in (("output", output, Output), ("precision", precision, Precision)):
             if value not in get_args(allowed):
                 raise InputError(f"{name} is {value!r}; expected one of {', '.join(get_args(allowed))}")
-        if search_px is not None and not search_px >= 1:
-            raise InputError(f"search_px is {search_px}; expected 1 px or more")
+        if search_px is not None and not 1 <= search_px < math.inf:
+            raise InputError(f"search_px is {search_px}; expected 1 px or more, and at most half of a line")
         self.geometry = geometry or ScanGeometry()
         self.output: Output = output
         self.device = _device(device)
@@ -168,7 +172,8 @@ class Registrar:
         Raises
         ------
         InputError
-            If `raw` is not a real 2-D frame, or too small to split into passes.
+            If `raw` is not a real 2-D frame, too small to split into passes, or has lines too short for `search_px` or
+            ``geometry.line_offset``.
         """
         began = time.perf_counter()
         self._check(raw)
@@ -282,6 +287,13 @@ class Registrar:
         if raw.dtype.kind not in "uif" and raw.dtype != bool:
             raise InputError(f"a frame of dtype {raw.dtype} came; expected integers or real numbers")
         check_shape(raw.shape, self.geometry)
+        px = split(raw, self.geometry)[0].shape[1]
+        # Beyond half of a line, most of the two passes would not lie on each other.
+        for name, value in (("search_px", self._tracker.reach_px or 0), ("line_offset", self.geometry.line_offset)):
+            if abs(value) > px // 2:
+                raise InputError(
+                    f"{name} is {value}, but the lines are {px} px long; expected at most half of that, {px // 2} px"
+                )
 
     def _passes(self, raw: Pixels, *, empty_is_fine: bool = False) -> _Passes | str:
         """The passes of a frame on the device, in units of its own range; or why it cannot be registered."""

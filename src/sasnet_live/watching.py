@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,7 @@ def watch_folder(
     """
 
     def check(stream: StreamInfo) -> None:
-        from . import registrar  # torch is loaded here, in the thread that watches
-
+        registrar = import_module("sasnet_live.registrar")  # torch is loaded here, in the thread that watches
         # A method that comes in its place, as in tests, may take frames of any size.
         check_shape = getattr(registrar, "check_shape", None)
         if check_shape is not None:

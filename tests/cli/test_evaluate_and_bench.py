@@ -93,6 +93,8 @@ def test_evaluate_raw_frames_with_a_geometry(
         (["or-pam-sim-4k", "--levels", "extreme"], "no level 'extreme'"),
         (["or-pam-sim-4k", "--methods", "none", "--against", "lite"], "cannot compare against 'lite'"),
         (["or-pam-sim-4k", "--report", "nowhere/report.html"], "its folder does not exist"),
+        (["or-pam-sim-4k", "--csv", "."], ".: cannot be written; choose another place"),
+        (["or-pam-sim-4k", "--report", "/"], "/: cannot be written; choose another place"),
         (["or-pam-sim-4k", "--kind", "zarr"], "zarr"),
     ],
 )
@@ -140,6 +142,14 @@ def test_bench_prints_json(capsys: pytest.CaptureFixture[str], one_model: None) 
     assert [model["model"] for model in found["models"]] == ["lite"]
     assert found["models"][0]["over_arithmetic"] is None  # nothing was multiplied, and NaN is not JSON
     assert found["metrics"]["median_ms"] > 0
+
+
+@pytest.mark.parametrize(("option", "value"), [("--model", "correspondence,nope"), ("--device", "banana")])
+def test_bench_refuses_before_it_times(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
+    status, out, err = _run(capsys, "bench", "--size", "32x64", "--model", "correspondence", option, value)
+    assert (status, out) == (2, "")
+    assert value.split(",")[-1] in err
+    assert len(err.splitlines()) == 1
 
 
 def test_importing_the_commands_is_light() -> None:

@@ -191,7 +191,7 @@ REFUSED = {
     "no such type": (["a.tif", "-o", "out.tif", "--dtype", "uint61"], "dtype is 'uint61'"),
     "crop below 0": (["a.tif", "-o", "out.tif", "--crop", "-1", "0"], "crop is (-1, 0); expected two whole numbers"),
     "metrics name": (["a.tif", "-o", "out.tif", "--metrics", "m.xlsx"], "m.xlsx: metrics are written as .csv"),
-    "metrics folder": (["a.tif", "-o", "out.tif", "--metrics", "no/m.csv"], "no/m.csv: cannot be written"),
+    "metrics folder": (["a.tif", "-o", "out.tif", "--metrics", "no/m.csv"], "no/m.csv: cannot be written, the folder"),
 }
 
 

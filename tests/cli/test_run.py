@@ -140,6 +140,16 @@ def test_channels_of_the_demo_devices(command: Callable[..., tuple[int, str, str
         (["--demo", "--live", "--out", "{there}"], "is there already"),
         (["--demo", "--live", "--out", "a.tif", "--dtype", "int5"], "dtype is 'int5'"),
         (["--demo", "--live", "--model", "none"], "model 'none' is not known"),
+        (["--demo", "--live", "--dtype", "int5"], "dtype is 'int5'"),
+        (["--demo", "--live", "--out", "a.ome.zarr", "--dtype", "S5"], "dtype is 'S5'"),
+        (["--demo", "--live", "--out", "a.ome.zarr", "--dtype", "complex64"], "dtype is 'complex64'"),
+        (["--demo", "--live", "--metrics", "a.xlsx"], "written as .csv or .parquet"),
+        (["--demo", "--live", "--exposure-ms", "nan"], "Invalid value for '--exposure-ms'"),
+        (["--demo", "--live", "--exposure-ms", "inf"], "Invalid value for '--exposure-ms'"),
+        (["--demo", "--mda", "{no_frame}"], "describes no frame"),
+        (["--demo", "--mda", "{no_channel}"], "has Cy5, DAPI, FITC, Rhodamine"),
+        (["--simulate", "--mda", "{channels}"], "the configuration of the microscope has none"),
+        (["--demo", "--mda", "{channels}", "--align-on", "GFP"], "the channels are DAPI, FITC: choose one of them"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -159,10 +169,80 @@ def test_what_cannot_be_done_is_said_in_one_line(
         "there": tmp_path / "there.tif",
         "sequence": sequence(tmp_path),
     }
+    for name, axes in (
+        ("no_frame", {}),
+        ("no_channel", {"channels": ["GFP"]}),
+        ("channels", {"channels": ["DAPI", "FITC"]}),
+    ):
+        files[name] = tmp_path / f"{name}.json"
+        files[name].write_text(json.dumps(axes))
     status, printed, errors = command("run", *(argument.format(**files) for argument in arguments))
     assert (status, printed) == (2, "")
     assert message in errors
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nope"], "no model 'nope'"),
+        (["--device", "banana"], "device is 'banana'"),
+        (["--search-px", "9999"], "search_px is 9999, but the lines are 96 px long; expected at most half of that, 48"),
+        (["--search-px", "49"], "search_px is 49, but the lines are 96 px long"),
+        (["--search-px", "inf"], "search_px is inf"),
+        (["--search-px", "nan"], "search_px is nan"),
+        (["--search-px", "40", "--crop", "10", "10"], "search_px is 40, but the lines are 76 px long"),
+        (["--crop", "300", "300"], "expected at least 16 lines of 32 px without the crop (300, 300)"),
+        (["--crop", "33", "33"], "expected at least 16 lines of 32 px without the crop (33, 33)"),
+        (["--line-offset", "5000"], "line_offset is 5000, but the lines are 96 px long"),
+        (["--line-offset", "-49"], "line_offset is -49, but the lines are 96 px long"),
+        (["--line-axis", "columns", "--search-px", "40"], "search_px is 40, but the lines are 64 px long"),
+    ],
+)
+def test_a_setting_that_does_not_fit_the_frames_is_refused_before_the_acquisition(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """The real registrar, in a process of its own: nothing but the one line may come, also by way of logs."""
+    axes = sequence(tmp_path)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "sasnet_live", "run", "--config", small_scanner(tmp_path), "--mda", axes),
+            *("--model", "correspondence", "--out", tmp_path / "a.ome.tiff", *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("a*"))
+
+
+def test_watch_says_what_does_not_fit_when_the_first_file_comes(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", np.random.default_rng(0).integers(0, 99, (64, 96)).astype(np.uint16))
+    command = [
+        sys.executable,
+        "-m",
+        "sasnet_live",
+        "watch",
+        str(folder),
+        "--until-idle",
+        "1",
+        "--model",
+        "correspondence",
+    ]
+    done = subprocess.run([*command, "--search-px", "60"], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "sasnet-live: search_px is 60, but the lines are 96 px long; expected at most half of that, 48 px\n"
+    )
+    done = subprocess.run([*command[:-1], "nope"], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_registrar_that_fails_once_leaves_a_complete_file_of_flagged_frames(
@@ -174,7 +254,7 @@ def test_a_registrar_that_fails_once_leaves_a_complete_file_of_flagged_frames(
         "run", "--config", small_scanner(tmp_path), "--mda", sequence(tmp_path), "-o", out
     )
     assert status == 1
-    assert "RuntimeError: out of memory" in errors
+    assert errors == "sasnet-live: RuntimeError: out of memory\n"
     assert "6 frames, 2 registered" in printed
     assert tifffile.imread(out).shape == (6, 64, 96)
     rows = list(csv.DictReader((tmp_path / "a_metrics.csv").open()))
@@ -312,6 +392,23 @@ def test_watch_takes_files_that_come_later_and_stops_after_so_many_frames(
     writer.join()
     assert status == 0
     assert [json.loads(line)["file"] for line in printed.splitlines()] == ["f1.tif", "f2.tif", "f3.tif"]
+
+
+def test_watch_says_what_it_waits_for(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    status, printed, errors = command("watch", folder, "--until-idle", 0.2)
+    assert (status, errors) == (0, "")
+    assert printed.splitlines()[0] == f"waiting for TIFF files in {folder}; Ctrl-C ends the watch"
+    status, printed, errors = command("watch", folder, "--until-idle", 0.2, "--new-only", "--json")
+    assert (status, printed) == (0, "")
+    assert errors == f"waiting for new TIFF files in {folder}; Ctrl-C ends the watch\n"
+
+
+def test_watch_refuses_a_folder_that_is_not_there(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    status, printed, errors = command("watch", tmp_path / "nowhere")
+    assert (status, printed) == (2, "")
+    assert errors == f"sasnet-live: {tmp_path / 'nowhere'}: no such folder; make it first, or check the name\n"
 
 
 @pytest.mark.parametrize(

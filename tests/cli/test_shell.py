@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -79,6 +80,29 @@ def test_errors_of_commands(
     if isinstance(error, Exception):
         with pytest.raises(type(error)):
             cli.main(["info", "--debug"])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion_knows_commands_options_and_values(shell: str) -> None:
+    """As the shells ask, by the environment: in a process of its own, which ends with the answer."""
+
+    def ask(*words: str) -> str:
+        line = " ".join(("sasnet-live", *words))
+        asked = {
+            "_SASNET_LIVE_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(words)),
+            "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_WORD_TO_COMPLETE": words[-1],
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "sasnet_live"],
+            capture_output=True, text=True, env={**os.environ, **asked}, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.stderr == ""
+        return done.stdout
+
+    assert "reprocess" in ask("repr")
+    assert "--search-px" in ask("run", "--sea")
+    assert "interleaved" in ask("run", "--slow-axis", "inter")
 
 
 def test_help_loads_nothing_heavy_and_is_quick() -> None:

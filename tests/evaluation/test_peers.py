@@ -100,5 +100,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(optional, "import_module", missing)
-    with pytest.raises(InputError, match=r'needs SimpleITK.*pip install "sasnet-live\[evaluate\]"'):
+    with pytest.raises(InputError, match=r"needs SimpleITK, .*; run: pip install SimpleITK$"):
         peers.Demons()
+    with pytest.raises(InputError, match=r"needs skimage, .*; run: pip install scikit-image$"):
+        peers.TvL1Flow()

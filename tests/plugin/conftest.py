@@ -22,7 +22,7 @@ def _why_not() -> str:
     """Why windows cannot be tested here; empty if they can."""
     for module in ("napari", "pytestqt", "pyqtgraph"):
         if importlib.util.find_spec(module) is None:
-            return f"{module} is not installed: pip install 'sasnet-live[gui-test]'"
+            return f"{module} is not installed: pip install -e '.[gui-test]'"
     has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not has_display:
         return "there is no display: run the tests with xvfb-run"

@@ -124,7 +124,7 @@ def _record(sink: object, axes: tuple[Axis, ...]) -> list[np.ndarray]:
 @pytest.mark.parametrize(("sink", "name"), [(OmeTiffSink, "a.ome.tiff"), (OmeZarrSink, "a.ome.zarr")])
 def test_napari_opens_them(tmp_path: Path, sink: type, name: str) -> None:
     """Through the manifest, without a window."""
-    pytest.importorskip("napari", reason="napari is not installed: pip install 'sasnet-live[gui]'")
+    pytest.importorskip("napari", reason="napari is not installed: pip install -e '.[gui]'")
     from napari.components import ViewerModel
     from npe2 import PluginManager
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-npe2 = pytest.importorskip("npe2", reason="npe2 is not installed: pip install 'sasnet-live[gui-test]'")
+npe2 = pytest.importorskip("npe2", reason="npe2 is not installed: pip install -e '.[gui-test]'")
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "src" / "sasnet_live" / "napari.yaml"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
+from .printing import console, echo
 
 if TYPE_CHECKING:
     from sasnet_live.evaluation.speed import Speed
@@ -30,11 +32,11 @@ def bench(
     from .evaluate import parse_shape, split_names
 
     names = split_names(models) or [name for name in model_names() if name != "default"]
-    speed = measure(names, parse_shape(size), frames, device, progress=lambda what: typer.echo(f"... {what}", err=True))
+    speed = measure(names, parse_shape(size), frames, device, progress=lambda what: echo(f"... {what}", sys.stderr))
     if as_json:
         import json
 
-        typer.echo(json.dumps(_without_nan(speed.as_dict()), indent=2))
+        sys.stdout.write(json.dumps(_without_nan(speed.as_dict()), indent=2) + "\n")
     else:
         _print(speed)
 
@@ -50,25 +52,21 @@ def _without_nan(value: object) -> object:
 
 def _print(speed: Speed) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:  # kept in a file, figures must not be wrapped to the width of a terminal
-        console = Console(width=150)
+    out = console(width_elsewhere=150)
     machine = ", ".join(f"{key} {value}" for key, value in speed.machine.items() if value)
-    console.print(machine, highlight=False)
+    out.print(machine)
     rates = ", ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in speed.convolution_gflop_per_s.items())
-    console.print(
+    out.print(
         f"convolution {rates}; NCC and SSIM before and after "
-        f"{speed.metrics.median_ms:.1f} ms (fastest {speed.metrics.fastest_ms:.1f})",
-        highlight=False,
+        f"{speed.metrics.median_ms:.1f} ms (fastest {speed.metrics.fastest_ms:.1f})"
     )
     height, width = speed.shape
     table = Table(box=box.SIMPLE_HEAD, title=f"{height} x {width} raw frames", title_justify="left")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for name in ("FPS", "median ms", "p99 ms", "fastest ms", "GFLOP", "x arithmetic", "metrics share"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for model in speed.models:
         ratio = "–" if math.isnan(model.over_arithmetic) else f"{model.over_arithmetic:.2f}"
         table.add_row(
@@ -81,8 +79,8 @@ def _print(speed: Speed) -> None:
             ratio,
             f"{100 * speed.metrics.median_ms / model.frame.median_ms:.0f} %",
         )
-    console.print(table)
+    out.print(table)
     for model in speed.models:
         if model.stages_ms:
             stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in model.stages_ms.items())
-            console.print(f"{model.model}, ms: {stages}", highlight=False)
+            out.print(f"{model.model}, ms: {stages}")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import options
+from .printing import console
 
 
 def demo(
@@ -24,15 +25,16 @@ def demo(
     device: options.Device = "auto",
 ) -> None:
     """Simulate a recording, register it, and show how much that helped: a table, an OME-TIFF and a picture."""
-    from rich.console import Console
     from rich.table import Table
 
     from sasnet_live.evaluation.demo import PICTURE, RAW, REGISTERED, TABLE, demonstrate, draw
+    from sasnet_live.evaluation.optional import library
     from sasnet_live.reprocess.plan import check_writable_folder
 
+    library("matplotlib")
     check_writable_folder(out)
-    console = Console(highlight=False)
-    console.print(f"Simulating {frames} frames of {size} x {size} px from a {level} scanner, then registering them ...")
+    screen = console()
+    screen.print(f"Simulating {frames} frames of {size} x {size} px from a {level} scanner, then registering them ...")
     result = demonstrate(out, frames=frames, size=size, level=level, model=model, device=device, seed=seed)
     draw(result, out / PICTURE)
     table = Table(title="Backward lines against the hidden truth, mean over frames")
@@ -45,9 +47,9 @@ def demo(
             f"{scores.ssim.mean():.3f}",
             f"{scores.displacement_error_px.mean():.2f}",
         )
-    console.print(table)
+    screen.print(table)
     per_frame = sum(r.metrics.elapsed_ms for r in result.registrations) / len(result.registrations)
-    console.print(
+    screen.print(
         f"{result.accepted} of {frames} frames registered, {per_frame:.0f} ms a frame; {result.elapsed_s:.0f} s in all."
     )
     for name, what in (
@@ -56,4 +58,4 @@ def demo(
         (TABLE, "figures of every frame"),
         (PICTURE, "the picture"),
     ):
-        console.print(f"{out / name}  {what}", soft_wrap=True)
+        screen.print(f"{out / name}  {what}", soft_wrap=True)

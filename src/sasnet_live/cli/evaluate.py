@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +12,7 @@ import typer
 from sasnet_live.evaluation.kinds import Kind
 
 from . import options
+from .printing import console, echo, printable
 
 if TYPE_CHECKING:
     from sasnet_live.evaluation.benchmark import Benchmark
@@ -80,6 +83,8 @@ def evaluate(
     for path in (report, csv):
         if path is not None and not path.absolute().parent.is_dir():
             raise InputError(f"{path}: its folder does not exist; make it first or choose another place")
+        if path is not None and not _can_be_written(path):
+            raise InputError(f"{path}: cannot be written; choose another place")
     if report is not None:
         library("matplotlib")
     geometry = None
@@ -94,10 +99,15 @@ def evaluate(
     _print(summarize(benchmark, against), markdown)
     if csv is not None:
         write_scores(benchmark, csv)
-        typer.echo(f"{len(benchmark.scores)} rows in {csv}")
+        echo(f"{len(benchmark.scores)} rows in {csv}")
     if report is not None:
         write_report(benchmark, report, against)
-        typer.echo(f"report in {report}")
+        echo(f"report in {report}")
+
+
+def _can_be_written(path: Path) -> bool:
+    """Asked before hours of work, whose scores would be lost."""
+    return not path.is_dir() and os.access(path if path.exists() else path.absolute().parent, os.W_OK)
 
 
 def split_names(options: list[str] | None) -> list[str]:
@@ -117,11 +127,10 @@ def parse_shape(size: str) -> tuple[int, int]:
 
 def _with_progress(run: Any, dataset: Any, methods: Any) -> Benchmark:
     """The benchmark, with a bar on standard error, or now and then a line where that is no terminal."""
-    import sys
     import time
 
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     if not sys.stderr.isatty():
         said_s = time.monotonic()
@@ -130,17 +139,23 @@ def _with_progress(run: Any, dataset: Any, methods: Any) -> Benchmark:
             nonlocal said_s
             if time.monotonic() - said_s >= _PLAIN_EVERY_S:
                 said_s = time.monotonic()
-                typer.echo(f"{done} of {total}: {what}", err=True)
+                echo(f"{done} of {total}: {what}", sys.stderr)
 
         plain: Benchmark = run(dataset, methods, say)
         return plain
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        BarColumn(None, table_column=Column(ratio=1, min_width=4)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        # A name's end may be left out, no figure.
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis")),
+    )
+    with Progress(*columns, console=console(err=True), transient=True, expand=True) as bar:
         task = bar.add_task("", total=len(dataset) * len(methods))
 
         def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            bar.update(task, completed=done, total=total, description=printable(what))
 
         benchmark: Benchmark = run(dataset, methods, show)
         return benchmark
@@ -150,23 +165,19 @@ def _print(summaries: Any, as_markdown: bool) -> None:
     from sasnet_live.evaluation.tables import markdown, text_rows
 
     if as_markdown:
-        typer.echo(markdown(summaries))
+        sys.stdout.write(markdown(summaries) + "\n")
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     header, *rows = text_rows(summaries)
     table = Table(box=box.SIMPLE_HEAD)
     for name in header:
-        table.add_column(name, justify="left" if name in ("level", "method", "remarks") else "right")
+        table.add_column(name, overflow="fold", justify="left" if name in ("level", "method", "remarks") else "right")
     level = ""
     for row in rows:
         if level and row[0] != level:
             table.add_section()
         table.add_row(row[0] if row[0] != level else "", *row[1:])
         level = row[0]
-    console = Console()
-    if not console.is_terminal:  # kept in a file, figures must not be wrapped to the width of a terminal
-        console = Console(width=250)
-    console.print(table)
+    console(width_elsewhere=250).print(table)

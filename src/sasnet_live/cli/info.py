@@ -10,6 +10,7 @@ import typer
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
+from .printing import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,9 +30,7 @@ def _print(lines: Iterator[tuple[str, str]]) -> None:
     pairs = list(lines)
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
-        line = f"{name:<{width}}{value}".rstrip()
-        # A file may hold whatever a terminal would act on.
-        typer.echo("".join(c if c.isprintable() else " " for c in line))
+        echo(f"{name:<{width}}{value}".rstrip())
 
 
 def _installation() -> Iterator[tuple[str, str]]:

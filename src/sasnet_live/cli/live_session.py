@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,8 @@ from sasnet_live.errors import InputError
 from sasnet_live.files import name_and_ending, renamed
 
 from . import options
+from .interrupts import interrupts
+from .printing import complain, console, echo
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
@@ -29,7 +32,12 @@ if TYPE_CHECKING:
     from sasnet_live.stream import EndReason, StreamInfo
 
 _LOOK_EVERY_S = 0.05
-_AGAIN_STOPS = "interrupted; finishing the frames that wait (Ctrl-C again drops them)"
+_CAMERA_ENDS_WITHIN_S = 5.0  # of the second Ctrl-C; one that hangs may hold up neither the files nor the user
+_ANSWERS = (
+    "interrupted; finishing the frames that wait (Ctrl-C again drops them)",
+    "interrupted again; dropping the frames that wait",
+)
+"""What is said to the first and to the second Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,7 @@ class Job:
         from sasnet_live.sinks.recording import MetricsSink
 
         found: list[FrameSink] = []
+        _dtype(self.dtype)
         for content, path in self.images.items():
             dtype = None if content == "raw" else self.dtype
             found.append(_image_sink(path, content, dtype, record, self.overwrite))
@@ -126,7 +135,11 @@ class Job:
 
 
 class Session:
-    """A pipeline with its view, from the first frame to the exit status."""
+    """A pipeline with its view, from the first frame to the exit status.
+
+    Use it within ``interrupts().looked_at()``: it looks whether an end was asked for. The first time, the acquisition
+    stops and the frames that wait are finished; the second time they are dropped; after that nothing changes.
+    """
 
     def __init__(self, job: Job) -> None:
         from sasnet_live.channels import ChannelRegistrar
@@ -148,41 +161,50 @@ class Session:
         )
         self.pipeline.registered.connect(self._view.seen)
         self.status = 0
+        self._answered = self._problems_told = 0
+        self._failure_told: Exception | None = None
         self._stops: list[Callable[[], None]] = []
 
     def start(self, stream: StreamInfo | None) -> None:
-        """Load and compile, so that the first frame does not wait; a model that is not there ends the run here."""
+        """Load and compile, so that the first frame does not wait; a setting that cannot be used ends the run here."""
+        interrupts().raise_if_any()
+        if stream is None:
+            self._process.describe()  # makes a registrar: also before files come, their size is all that is not known
         self.pipeline.start(stream)
-        self.pipeline.wait_until_ready()
+        while not self.pipeline.wait_until_ready(_LOOK_EVERY_S):
+            interrupts().raise_if_any()
         self.pipeline.raise_if_failed()
+        interrupts().raise_if_any()
 
     def on_stop(self, *stops: Callable[[], None]) -> None:
         """What ends the acquisition, in order."""
         self._stops.extend(stops)
 
-    def follow(self, goes_on: Callable[[], bool]) -> None:
-        """Show how it goes until it ends, is interrupted, or the pipeline takes no more frames."""
-        from . import INTERRUPTED, complain
+    def waits_for(self, what: str) -> None:
+        """Say what frames will come from, for as long as there is none."""
+        self._view.waits_for(what)
 
-        try:
-            while goes_on() and self.pipeline.takes_frames:
-                self._view.update(self.pipeline.status())
-                time.sleep(_LOOK_EVERY_S)
-            self._stop()
-            self._drain()
-        except KeyboardInterrupt:
-            self.status = INTERRUPTED
-            complain(_AGAIN_STOPS)
-            try:
-                self._stop()
-                self._drain()
-            except KeyboardInterrupt:
-                complain("interrupted again; dropping the frames that wait")
+    def follow(self, goes_on: Callable[[], bool], news: Callable[[], Sequence[str]] = tuple) -> None:
+        """Show how it goes until it ends, is interrupted, or the pipeline takes no more frames.
+
+        Parameters
+        ----------
+        goes_on
+            Whether frames may still come.
+        news
+            What has come up since it was asked last, one line each; it is said when it happens, for a watch may last
+            for days.
+        """
+        while goes_on() and self.pipeline.takes_frames and not interrupts().count:
+            self._look(news)
+        self._answer()
+        self._stop()
+        while self._has_frames() and interrupts().count < 2:
+            self._look(news)
+        self._look(news)
 
     def complain(self, message: object) -> None:
         """One line to standard error; the run has failed."""
-        from . import complain
-
         complain(message)
         self.status = self.status or 1
 
@@ -190,32 +212,46 @@ class Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        from sasnet_live.pipeline_status import in_words
-
         self._stop()
-        status = self.pipeline.status()
         try:
-            self.pipeline.close(discard=status.waiting > 0)
+            self.pipeline.close(discard=self._has_frames())
         except Exception as error:
-            if kind is None:
-                self.complain(str(error) if isinstance(error, InputError) else in_words(error))
+            if kind is None and error is not self._failure_told:
+                self.complain(_in_one_line(error))
         self._view.update(self.pipeline.status())
         self._view.end()
         if kind is None:
             self._summarize()
+        if interrupts().count:
+            self.status = interrupts().status
+
+    def _look(self, news: Callable[[], Sequence[str]]) -> None:
+        """Show how it goes, say what is new, and wait a moment."""
+        self._answer()
+        self._view.update(self.pipeline.status())
+        error = self.pipeline.error
+        if error is not None and self._failure_told is None:
+            self._failure_told = error
+            self.complain(_in_one_line(error))
+        for line in news():
+            complain(line)
+        time.sleep(_LOOK_EVERY_S)
+
+    def _answer(self) -> None:
+        for answer in _ANSWERS[self._answered : interrupts().count]:
+            complain(answer)
+            self._answered += 1
+            interrupts().answered = True
+
+    def _has_frames(self) -> bool:
+        status = self.pipeline.status()
+        return bool(status.waiting or status.in_process)
 
     def _stop(self) -> None:
         while self._stops:
             self._stops.pop(0)()
 
-    def _drain(self) -> None:
-        while (status := self.pipeline.status()).waiting or status.in_process:
-            self._view.update(status)
-            time.sleep(_LOOK_EVERY_S)
-
     def _summarize(self) -> None:
-        from sasnet_live.cli.live_view import print_line
-
         for report in self.pipeline.reports:
             stopped = report.reason in ("canceled", "stopped")
             if report.missing and not stopped:
@@ -223,14 +259,14 @@ class Session:
         if self._job.json:
             return
         status = self.pipeline.status()
-        print_line(
+        echo(
             f"{status.processed} frames, {status.registered} registered, {status.dropped} dropped, latency "
             f"{status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f} ms)"
         )
         for report in self.pipeline.reports:
             for sink in report.sinks:
                 for path in sink.paths:
-                    print_line(f"wrote {path} ({sink.verified} frames)")
+                    echo(f"wrote {path} ({sink.verified} frames)")
 
 
 class Acquisition:
@@ -259,11 +295,16 @@ class Acquisition:
             self._live = True
 
     def stop(self) -> None:
-        """End it as soon as the camera lets go of the frame under way."""
+        """End it as soon as the camera lets go of the frame under way, or soon after the second Ctrl-C."""
         if self._sequence is not None:
-            while self._thread.is_alive():
+            given_up_s = math.inf
+            while self._thread.is_alive() and time.monotonic() < given_up_s:
                 self._core.mda.cancel()
                 self._thread.join(0.1)
+                if interrupts().count > 1:
+                    given_up_s = min(given_up_s, time.monotonic() + _CAMERA_ENDS_WITHIN_S)
+            if self._thread.is_alive():
+                self.error = RuntimeError("the camera did not let go of its frame; it is left to itself")
         elif self._live:
             self._live = False
             if self._core.isSequenceRunning():
@@ -325,15 +366,22 @@ def _dtype(name: str | None) -> Any:
     import numpy as np
 
     try:
-        return None if name is None else np.dtype(name)
+        dtype = None if name is None else np.dtype(name)
     except TypeError:
+        dtype = np.dtype(object)
+    if dtype is not None and dtype.kind not in "uif":
         raise InputError(f"dtype is {name!r}; expected a name such as uint16 or float32") from None
+    return dtype
+
+
+def _in_one_line(error: Exception) -> object:
+    from sasnet_live.pipeline_status import in_words
+
+    return error if isinstance(error, InputError) else in_words(error)
 
 
 def _view_for_standard_output() -> View:
-    from rich.console import Console
-
     from sasnet_live.cli.live_view import PlainView, TableView
 
-    console = Console()
-    return TableView(console) if console.is_terminal else PlainView()
+    terminal = console()
+    return TableView(terminal) if terminal.is_terminal else PlainView()

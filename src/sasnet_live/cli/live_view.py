@@ -9,8 +9,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from .printing import echo, styled
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from sasnet_live.frame import Frame, Registration
     from sasnet_live.pipeline_status import PipelineStatus
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 _ROWS = 12
 _PLAIN_EVERY_S = 1.0
+_WIDE = 80
+"""Columns of a window from which on SSIM is shown; all else fits 60."""
+_MARK = "x"
 _COLUMNS = ("frame", "NCC", "SSIM", "shift px", "confidence", "ms", "")
 
 
@@ -28,6 +34,8 @@ class View(Protocol):
     def seen(self, frame: Frame, registration: Registration) -> None: ...
 
     def update(self, status: PipelineStatus) -> None: ...
+
+    def waits_for(self, what: str) -> None: ...
 
     def end(self) -> None: ...
 
@@ -50,6 +58,10 @@ class PlainView:
         if time.monotonic() - self._said_s >= _PLAIN_EVERY_S:
             self._say(status)
 
+    def waits_for(self, what: str) -> None:
+        """Say it once."""
+        echo(f"waiting for {what}", self._stream)
+
     def end(self) -> None:
         """Nothing to take away."""
 
@@ -59,7 +71,7 @@ class PlainView:
         frame, registration = self._latest
         self._said, self._said_s = frame, time.monotonic()
         number, ncc, ssim, shift, confidence, ms, flag = row_of(frame, registration)
-        print_line(
+        echo(
             f"frame {number}  NCC {ncc}  SSIM {ssim}  shift {shift} px  confidence {confidence}  {ms} ms  "
             f"{counts_of(status)}{f'  {flag}' if flag else ''}",
             self._stream,
@@ -73,7 +85,9 @@ class TableView:
         from rich.live import Live
 
         self._rows: deque[tuple[str, ...]] = deque(maxlen=_ROWS)
-        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._waits_for = ""
+        # Standard error that goes to a file stays there.
+        self._live = Live(console=console, auto_refresh=False, transient=False, redirect_stderr=sys.stderr.isatty())
         self._live.start()
 
     def seen(self, frame: Frame, registration: Registration) -> None:
@@ -84,21 +98,38 @@ class TableView:
         """Redraw."""
         self._live.update(self._drawn(status), refresh=True)
 
+    def waits_for(self, what: str) -> None:
+        """Say it in place of the table, while that is empty."""
+        self._waits_for = what
+
     def end(self) -> None:
         """Leave the last state on the terminal."""
         self._live.stop()
 
     def _drawn(self, status: PipelineStatus) -> RenderableType:
+        from rich.console import Group
         from rich.table import Table
-        from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption_justify="left")
-        for title in _COLUMNS:
+        rows = list(self._rows)
+        if not rows and self._waits_for and not status.error:
+            return styled(f"waiting for {self._waits_for}")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        shown = [
+            number for number, title in enumerate(_COLUMNS) if title != "SSIM" or self._live.console.width >= _WIDE
+        ]
+        for number in shown:
+            title = _COLUMNS[number]
             table.add_column(title, justify="right" if title else "left", no_wrap=True)
-        for row in list(self._rows):
-            table.add_row(*row[:-1], Text(row[-1], style="yellow"))
-        table.caption = Text(counts_of(status), style="" if not status.error else "red")
-        return table
+        for row in rows:
+            cells: list[str | Text] = [row[number] for number in shown]
+            # Only a mark: the reason stands below, where it has room.
+            cells[-1] = styled(_MARK if row[-1] else "", "yellow")
+            table.add_row(*cells)
+        below = [styled(counts_of(status), "red" if status.error else "dim")]
+        passed_through = [row for row in rows if row[-1]]
+        if passed_through:
+            below.append(styled(f"{_MARK} frame {passed_through[-1][0]} passed through: {passed_through[-1][-1]}"))
+        return Group(table, *below)
 
 
 class JsonLines:
@@ -129,7 +160,7 @@ class JsonLines:
         }
         if "file" in frame.metadata:
             figures["file"] = frame.metadata["file"]
-        print_line(json.dumps(figures), self._stream)
+        echo(json.dumps(figures), self._stream)
         self._written += 1
 
     def flush(self) -> None:
@@ -144,18 +175,15 @@ class JsonLines:
     def seen(self, frame: Frame, registration: Registration) -> None:
         """Lines are written as a sink."""
 
+    def waits_for(self, what: str) -> None:
+        """On standard error: nothing but frames goes to standard output."""
+        echo(f"waiting for {what}", sys.stderr)
+
     def end(self) -> None:
         """Nothing to take away."""
 
     def update(self, status: PipelineStatus) -> None:
         """Nothing but frames goes to standard output."""
-
-
-def print_line(line: str, stream: TextIO | None = None) -> None:
-    """Print and flush, so that whoever reads a pipe sees it now."""
-    stream = stream or sys.stdout
-    stream.write(line + "\n")
-    stream.flush()
 
 
 def row_of(frame: Frame, registration: Registration) -> tuple[str, ...]:

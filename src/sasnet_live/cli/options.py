@@ -28,7 +28,9 @@ Mirrored = Annotated[
 ]
 LineOffset = Annotated[
     int,
-    typer.Option(metavar="PX", help="Known displacement of backward lines, where the search starts."),
+    typer.Option(
+        metavar="PX", help="Known displacement of backward lines, where the search starts; at most half a line."
+    ),
 ]
 Crop = Annotated[
     tuple[int, int],
@@ -59,8 +61,8 @@ SearchPx = Annotated[
     float | None,
     typer.Option(
         metavar="PX",
-        help="Largest displacement looked for; by default a tenth of the line. Three times as far where a first "
-        "frame clearly fits better there.",
+        help="Largest displacement looked for, at most half a line; by default a tenth of it. Three times as far where "
+        "a first frame clearly fits better there.",
     ),
 ]
 LargestFrame = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ import typer
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
+from .interrupts import interrupts
+from .printing import complain, console, echo, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from sasnet_live.reprocess import FileReport, Progress, ReprocessReport
 
 _PLAIN_EVERY_S = 5.0
+_SHORTEST_NAME = 8  # columns
+_BESIDE_NAME = 46  # columns: a bar of 4, 100000/100000, 0:00:00, NCC 0.928 -> 0.995, and the gaps between them
 
 
 def reprocess(
@@ -70,12 +75,8 @@ def reprocess(
     With --output both, two files are written for each input: NAME_rendered and NAME_warped. Until a file is complete
     its name ends with .partial. Exit status 0: done; 1: a file failed (the others are done); 2: bad arguments.
     """
-    from rich.console import Console
-
     from sasnet_live.reprocess import ReprocessSettings
     from sasnet_live.reprocess import reprocess as run
-
-    from . import INTERRUPTED, complain
 
     settings = ReprocessSettings(
         geometry=options.scan_geometry(line_axis, first, mirrored, line_offset, crop, slow_axis),
@@ -95,46 +96,54 @@ def reprocess(
         include_registered=include_registered,
     )
     try:
-        with _progress(Console(stderr=True)) as show:
+        with _progress(console(err=True)) as show:
             report = run(inputs, out, settings, metrics=metrics, progress=show)
     except KeyboardInterrupt:
+        interrupts().answered = True
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(interrupts().status) from None
     if report.left_out:
         complain(report.left_out_in_words)
     for file in report.files:
         for line in (*file.remarks, *filter(None, [file.error])):
             complain(line)
     if len(report.failed) < len(report.files):
-        _print_table(report, Console())
+        _print_table(report, console())
     if context.find_root().params["debug"] and report.failed and report.failed[0].exception is not None:
         raise report.failed[0].exception
     raise typer.Exit(1 if report.failed else 0)
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[Progress], None]]:
+def _progress(screen: Console) -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal, now and then a line elsewhere."""
-    if not console.is_terminal:
+    if not screen.is_terminal:
         yield _PlainProgress()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
 
+    whole = Column(no_wrap=True)
+    # Figures are never cut or wrapped, and the bar takes what is left: only the name gives way.
+    name_width = max(_SHORTEST_NAME, min(screen.width // 3, screen.width - _BESIDE_NAME))
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=name_width)
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=name),
+        BarColumn(None, table_column=Column(ratio=1, min_width=4)),
+        MofNCompleteColumn(table_column=whole),
+        TimeRemainingColumn(table_column=whole.copy()),
+        TextColumn("{task.fields[figures]}", markup=False, table_column=whole.copy()),
     )
-    with Bars(*columns, console=console, transient=True) as bars:
+    with Bars(*columns, console=screen, transient=True, expand=True) as bars:
         tasks: dict[Path, TaskID] = {}
 
         def show(step: Progress) -> None:
             if step.path not in tasks:
                 label = f"{step.file + 1}/{step.files} {step.path.name}" if step.files > 1 else step.path.name
-                tasks[step.path] = bars.add_task(label, total=step.total, figures="")
+                for done in tasks.values():  # one bar, however many files: a window has few lines
+                    bars.update(done, visible=False)
+                tasks[step.path] = bars.add_task(printable(label), total=step.total, figures="")
             bars.update(tasks[step.path], completed=step.done, figures=_figures(step))
 
         yield show
@@ -150,18 +159,23 @@ class _PlainProgress:
         now = time.monotonic()
         if step.done in (0, step.total) or now - self._said_s >= _PLAIN_EVERY_S:
             self._said_s = now
-            typer.echo(f"{step.path.name}  {step.done}/{step.total}  {_figures(step)}".rstrip(), err=True)
+            echo(f"{step.path.name}  {step.done}/{step.total}  {_figures(step)}{_reason(step)}".rstrip(), sys.stderr)
 
 
 def _figures(step: Progress) -> str:
     if step.registration is None:
         return ""
+    if not step.registration.accepted:
+        return "passed through"
     metrics = step.registration.metrics
-    flag = step.registration.reason if step.registration.accepted else f"passed through: {step.registration.reason}"
-    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}  {flag}".rstrip()
+    return f"NCC {metrics.ncc_before:.3f} -> {metrics.ncc_after:.3f}"
 
 
-def _print_table(report: ReprocessReport, console: Console) -> None:
+def _reason(step: Progress) -> str:
+    return f": {step.registration.reason}" if step.registration and step.registration.reason else ""
+
+
+def _print_table(report: ReprocessReport, screen: Console) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -173,12 +187,12 @@ def _print_table(report: ReprocessReport, console: Console) -> None:
             table.add_row(file.path.name, "failed")
         else:
             table.add_row(*_row(file))
-    console.print(table)
+    screen.print(table)
     for file in report.files:
         for path in file.outputs:
-            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+            echo(f"wrote {path}")
     if report.metrics is not None:
-        console.print(f"wrote {report.metrics}", markup=False, highlight=False, soft_wrap=True)
+        echo(f"wrote {report.metrics}")
 
 
 def _row(file: FileReport) -> tuple[str, ...]:

@@ -11,7 +11,10 @@ from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
 
 from . import options
+from .interrupts import interrupts
 from .live_session import Acquisition, Job, Limited, RegistrarOptions, Session
+
+LONGEST_MS = 86_400_000.0  # a day: what is longer was meant in other units
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
@@ -31,7 +34,9 @@ def run(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Run the camera in live mode.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop live mode after so many frames.")] = None,
-    exposure_ms: Annotated[float | None, typer.Option(min=0.001, metavar="MS", help="Exposure of the camera.")] = None,
+    exposure_ms: Annotated[
+        float | None, typer.Option(min=0.001, max=LONGEST_MS, metavar="MS", help="Exposure of the camera.")
+    ] = None,
     out: options.Out = None,
     raw: options.Raw = None,
     metrics: options.Metrics = None,
@@ -65,7 +70,7 @@ def run(
 
     Choose a microscope (--config, --demo or --simulate) and what to do with it (--mda or --live). Ctrl-C stops the
     acquisition, finishes the frames that wait, closes the files and exits with 130. Exit status 1: frames are missing
-    or could not be registered or written.
+    or could not be registered or written; 2: bad arguments. A closed pipe ends what is printed, not the acquisition.
     """
     from sasnet_live.pipeline_status import in_words
 
@@ -100,7 +105,7 @@ def run(
         overwrite=overwrite,
         json=json,
     )
-    with OutputLock(job.outputs), Session(job) as session:
+    with interrupts().looked_at(), OutputLock(job.outputs), Session(job) as session:
         core = _core(config, demo=demo)
         if exposure_ms is not None:
             core.setExposure(exposure_ms)
@@ -108,7 +113,9 @@ def run(
         from sasnet_live.sources.micromanager import MicroManagerSource
 
         source = MicroManagerSource(core, mda=sequence is not None, live=live, snap=False)
-        session.start(_warm_up_stream(core))
+        if sequence is not None:
+            _check_channels(sequence, core, mda)
+        session.start(_warm_up_stream(core, sequence))
         limited = Limited(session.pipeline, frames)
         source.start(limited)
         acquisition = Acquisition(core, sequence)
@@ -162,8 +169,8 @@ def watch(
     """
     from sasnet_live.watching import refuse_output_in, watch_folder
 
-    from . import complain
-
+    if not folder.exists():
+        raise InputError(f"{folder}: no such folder; make it first, or check the name")
     for path in (out, raw):
         refuse_output_in(folder, path)
     registrar = RegistrarOptions(
@@ -201,19 +208,16 @@ def watch(
         overwrite=overwrite,
         json=json,
     )
-    with OutputLock(job.outputs), Session(job) as session:
+    with interrupts().looked_at(), OutputLock(job.outputs), Session(job) as session:
         session.start(None)
         limited = Limited(session.pipeline, frames)
         source.start(limited)
         session.on_stop(source.stop)
-
-        def goes_on() -> bool:
-            for line in source.take_news():
-                complain(line)
-            return source.running and not limited.full and (until_idle is None or source.idle_s < until_idle)
-
-        session.follow(goes_on)
-        goes_on()  # what came up as it ended
+        session.waits_for(f"{'new ' if new_only else ''}TIFF files in {folder}; Ctrl-C ends the watch")
+        session.follow(
+            lambda: source.running and not limited.full and (until_idle is None or source.idle_s < until_idle),
+            source.take_news,
+        )
         if source.problems:
             session.status = session.status or 1
         if source.error is not None:
@@ -235,9 +239,24 @@ def _read_sequence(path: Path) -> MDASequence:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a useq sequence in YAML or JSON")
     try:
-        return MDASequence.from_file(path)
+        sequence = MDASequence.from_file(path)
+        first = next(iter(sequence), None)
     except Exception as error:
         raise InputError(f"{path}: is not a useq sequence ({' '.join(str(error).split())[:300]})") from error
+    if first is None:
+        raise InputError(f"{path}: describes no frame; give it a time_plan, channels, or what else is to be acquired")
+    return sequence
+
+
+def _check_channels(sequence: MDASequence, core: CMMCorePlus, path: Path | None) -> None:
+    """A channel that the configuration has not would be missed only when its first frame is due."""
+    for channel in sequence.channels:
+        if not core.isConfigDefined(channel.group, channel.config):
+            known = ", ".join(core.getAvailableConfigs(channel.group)) or "none"
+            raise InputError(
+                f"{path}: asks for channel {channel.config!r} of the group {channel.group!r}; the configuration of the "
+                f"microscope has {known}"
+            )
 
 
 def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
@@ -254,7 +273,9 @@ def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
     except FileNotFoundError as error:
         raise InputError(f"{error}; install Micro-Manager's devices with `mmcore install`") from error
     except (RuntimeError, OSError, ValueError, ImportError) as error:
-        raise InputError(f"{config or 'the demo configuration'}: cannot be loaded ({error})") from error
+        raise InputError(
+            f"{config or 'the demo configuration'}: cannot be loaded ({' '.join(str(error).split())})"
+        ) from error
     if not core.getCameraDevice():
         raise InputError(f"{config}: has no camera; add `Property,Core,Camera,LABEL` to it")
     return core
@@ -271,10 +292,14 @@ def _empty_core(config: Path | None) -> CMMCorePlus:
     return CMMCorePlus()
 
 
-def _warm_up_stream(core: CMMCorePlus) -> StreamInfo:
+def _warm_up_stream(core: CMMCorePlus, sequence: MDASequence | None) -> StreamInfo:
+    """What frames will come, before the first one does."""
     import numpy as np
 
+    from sasnet_live.sources.useq_stream import stream_of
     from sasnet_live.stream import StreamInfo
 
+    if sequence is not None:
+        return stream_of(sequence, {}, core)
     pixel_type = f"uint{8 * core.getBytesPerPixel()}"
     return StreamInfo((core.getImageHeight(), core.getImageWidth()), np.dtype(pixel_type))

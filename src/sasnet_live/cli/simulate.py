@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import options
+from .printing import echo
 
 
 def simulate(
@@ -18,7 +19,7 @@ def simulate(
     ] = "medium",
     size: Annotated[int, typer.Option(min=16, help="Height and width of frames, px.")] = 512,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same frames.")] = 0,
-    interval: Annotated[float, typer.Option(metavar="S", help="Time from frame to frame, s.")] = 0.5,
+    interval: Annotated[float, typer.Option(max=86_400, metavar="S", help="Time from frame to frame, s.")] = 0.5,
     truth: Annotated[
         bool,
         typer.Option(
@@ -81,4 +82,4 @@ def simulate(
                     writers[kind] = stack.enter_context(writer)
                 writers[kind].write(image, times={"DeltaT": (number - 1) * interval})
     for writer in writers.values():
-        typer.echo(f"wrote {writer.path}  {frames} frames")
+        echo(f"wrote {writer.path}  {frames} frames")

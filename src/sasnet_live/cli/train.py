@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import options
+from .interrupts import interrupts
+from .printing import complain
 
 if TYPE_CHECKING:
     from sasnet_live.training.loop import Progress
@@ -101,16 +103,15 @@ def train(
     )
     if resume:
         _refuse_changes(context, settings, TrainingSettings.load(out), out)
-    from . import INTERRUPTED, complain  # the package imports this module
-
     leads = Process.from_environment().leads
     try:
         with _Display(visible=leads) as display:
             best = run(settings, out, resume=resume, device=device, report=display.show)
     except KeyboardInterrupt:
+        interrupts().answered = True
         if leads:
             complain(_interrupted(out))
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(interrupts().status) from None
     if leads:
         typer.echo(f"Best weights: {best}")
 

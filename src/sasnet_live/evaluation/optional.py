@@ -7,9 +7,12 @@ from typing import Any
 
 from sasnet_live.errors import InputError
 
+_PACKAGE = {"skimage": "scikit-image"}
+"""Where a library has another name on the package index."""
+
 
 def library(module: str) -> Any:
-    """Import a library of the `evaluate` extra.
+    """Import a library of the `evaluate` extra: without it, the one that is missing can be installed by itself.
 
     Raises
     ------
@@ -21,5 +24,5 @@ def library(module: str) -> Any:
     except ImportError as error:
         name = module.partition(".")[0]
         raise InputError(
-            f'evaluation needs {name}, which cannot be imported ({error}); run: pip install "sasnet-live[evaluate]"'
+            f"this needs {name}, which cannot be imported ({error}); run: pip install {_PACKAGE.get(name, name)}"
         ) from error

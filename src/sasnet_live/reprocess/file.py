@@ -287,9 +287,9 @@ def _refuse_other_record(path: Path, record: Mapping[str, str]) -> None:
 
 def _one_line(error: Exception, path: Path) -> str:
     """An error as one line that names the file."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}; make room or check the disk, then go on with --resume"
     elif not isinstance(error, InputError):
-        text = f"{type(error).__name__}: {text}"
+        text = f"{type(error).__name__}: {' '.join(text.split()) or 'no further message'}"
     return text if str(path) in text else f"{path}: {text}"

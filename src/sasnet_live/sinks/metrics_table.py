@@ -54,10 +54,7 @@ class MetricsTable:
         self.path = Path(path)
         self.partial = partial_path(self.path)
         self.columns = (*index, *FIGURES)
-        if self.path.suffix.lower() not in (".csv", ".parquet"):
-            raise InputError(f"{self.path}: metrics are written as .csv or .parquet; choose such a name")
-        if self.path.suffix.lower() == ".parquet":
-            _pyarrow(self.path)
+        check_name(self.path)
         if os.path.lexists(self.path) and not overwrite:
             raise InputError(f"{self.path}: is there already; add --overwrite to replace it")
         refuse_folder(self.path)
@@ -221,6 +218,20 @@ def _row_ends(content: bytes) -> list[int]:
         ends.append(at + 1)
         at = content.find(b"\n", at + 1)
     return ends
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name that no table can be written to, before there is anything to write.
+
+    Raises
+    ------
+    InputError
+        If it ends otherwise than with ``.csv`` or ``.parquet``, or pyarrow is missing for the latter.
+    """
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"{path}: metrics are written as .csv or .parquet; choose such a name")
+    if path.suffix.lower() == ".parquet":
+        _pyarrow(path)
 
 
 def _pyarrow(path: Path) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.sinks.layout import PageOrder, elapsed_s
-from sasnet_live.sinks.metrics_table import MetricsTable
+from sasnet_live.sinks.metrics_table import MetricsTable, check_name
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
 from sasnet_live.sinks.output import Content, Destination, Written, check_writable
 from sasnet_live.sinks.protocol import SinkReport
@@ -153,6 +153,7 @@ class MetricsSink:
     """
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        check_name(Path(path))
         self._destination = Destination(path, overwrite)
         self._table: MetricsTable | None = None
         self._axes: tuple[str, ...] = ()
