@@ -41,36 +41,11 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _SHAPE = "frame shape"
 WITHOUT_NETWORK = "correspondence"
 SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
-SHORTEST_LINE_PX, FEWEST_LINES = 32, 8  # of the backward pass
 
 
 def model_names() -> tuple[str, ...]:
     """Names that `Registrar` takes: the weights that ship, "correspondence" (no network), and "default"."""
     return (*shipped_weights(), WITHOUT_NETWORK, "default")
-
-
-def check_shape(shape: tuple[int, ...], geometry: ScanGeometry) -> None:
-    """Refuse frames that are too small to register.
-
-    Parameters
-    ----------
-    shape
-        (H, W) of the raw frames.
-
-    Raises
-    ------
-    InputError
-        If there are too few lines, or too few px left of them once they are cropped.
-    """
-    height, width = geometry.frame_shape(shape)
-    lines, px = (height, width) if geometry.line_axis == "rows" else (width, height)
-    if lines // 2 < FEWEST_LINES or px < SHORTEST_LINE_PX:
-        dropped = sum(geometry.crop)
-        without = f" without the crop {geometry.crop}" if dropped else ""
-        raise InputError(
-            f"a frame of {lines} lines of {px + dropped} px came; expected at least {2 * FEWEST_LINES} lines of "
-            f"{SHORTEST_LINE_PX} px{without}: too little to register"
-        )
 
 
 @dataclass(frozen=True)
@@ -286,7 +261,7 @@ class Registrar:
             raise InputError(f"{type(raw).__name__} of shape {shape} came; expected one NumPy frame (H, W)")
         if raw.dtype.kind not in "uif" and raw.dtype != bool:
             raise InputError(f"a frame of dtype {raw.dtype} came; expected integers or real numbers")
-        check_shape(raw.shape, self.geometry)
+        self.geometry.check_frame(raw.shape)
         px = split(raw, self.geometry)[0].shape[1]
         # Beyond half of a line, most of the two passes would not lie on each other.
         for name, value in (("search_px", self._tracker.reach_px or 0), ("line_offset", self.geometry.line_offset)):

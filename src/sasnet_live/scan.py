@@ -26,6 +26,9 @@ Pass = Literal["forward", "backward"]
 SlowAxis = Literal["continuous", "stepped", "interleaved"]
 Kernel = Literal["linear", "cubic", "lanczos"]
 
+FEWEST_LINES, SHORTEST_LINE_PX = 16, 32
+"""Of a raw frame without its crop: fewer say too little of the displacement."""
+
 
 @dataclass(frozen=True)
 class ScanGeometry:
@@ -75,6 +78,24 @@ class ScanGeometry:
         height, width = raw_shape[-2:]
         dropped = sum(self.crop)
         return (height, width - dropped) if self.line_axis == "rows" else (height - dropped, width)
+
+    def check_frame(self, raw_shape: tuple[int, ...]) -> None:
+        """Refuse raw frames of a shape (H, W) that is too small to register.
+
+        Raises
+        ------
+        InputError
+            If there are too few lines, or too few px left of them once they are cropped.
+        """
+        height, width = self.frame_shape(raw_shape)
+        lines, px = (height, width) if self.line_axis == "rows" else (width, height)
+        if lines < FEWEST_LINES or px < SHORTEST_LINE_PX:
+            dropped = sum(self.crop)
+            without = f" without the crop {self.crop}" if dropped else ""
+            raise InputError(
+                f"a frame of {lines} lines of {px + dropped} px came; expected at least {FEWEST_LINES} lines of "
+                f"{SHORTEST_LINE_PX} px{without}: too little to register"
+            )
 
 
 def split(raw: Array, geometry: ScanGeometry) -> tuple[Array, Array]:

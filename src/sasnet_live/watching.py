@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from .errors import InputError
 from .sinks.ome_tiff import is_registered
 from .sinks.tiff_pages import storable
 from .sources.folder import SETTLE_S, FolderSource
+from .sources.tiff_directories import LARGEST_MIB
 
 if TYPE_CHECKING:
     from .scan import ScanGeometry
@@ -26,12 +26,13 @@ def watch_folder(
     into_tiff: bool = False,
     existing: bool = True,
     settle_s: float | None = None,
+    largest_mib: float = LARGEST_MIB,
 ) -> FolderSource:
     """A source that delivers the files of a folder that can be registered.
 
     Parameters
     ----------
-    folder, existing, settle_s
+    folder, existing, settle_s, largest_mib
         See `FolderSource`; `settle_s` None: as it has it.
     geometry
         Of the frames: files whose frames are too small for it are left out.
@@ -48,11 +49,7 @@ def watch_folder(
     """
 
     def check(stream: StreamInfo) -> None:
-        registrar = import_module("sasnet_live.registrar")  # torch is loaded here, in the thread that watches
-        # A method that comes in its place, as in tests, may take frames of any size.
-        check_shape = getattr(registrar, "check_shape", None)
-        if check_shape is not None:
-            check_shape(stream.shape, geometry)
+        geometry.check_frame(stream.shape)
         channel_to_align_on(stream, align_on)
         if into_tiff:
             storable(stream.dtype)
@@ -63,6 +60,7 @@ def watch_folder(
         settle_s=SETTLE_S if settle_s is None else settle_s,
         is_registered=is_registered,
         check=check,
+        largest_mib=largest_mib,
     )
 
 

@@ -165,7 +165,7 @@ def _watch(tmp_path: Path, *more: str, count: int = 40) -> list[str]:
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(count):
-        tifffile.imwrite(folder / f"{number:03d}.tif", np.full((16, 12), number, np.uint16))
+        tifffile.imwrite(folder / f"{number:03d}.tif", np.full((16, 32), number, np.uint16))
     here = Path(__file__).parent
     script = (
         f"import sys; sys.path.insert(0, {str(here)!r}); import slow_registrar; "
@@ -190,7 +190,7 @@ def test_a_closed_pipe_ends_printing_and_nothing_else(tmp_path: Path, more: tupl
     process.stdout.close()
     err = process.stderr.read().decode()
     assert process.wait(60) == 0, err
-    assert tifffile.imread(tmp_path / "out.ome.tiff").shape == (40, 16, 12)
+    assert tifffile.imread(tmp_path / "out.ome.tiff").shape == (40, 16, 32)
     assert (tmp_path / "out_metrics.csv").read_text().count("\n") == 41
     assert err.count("standard output was closed by its reader; nothing more is printed, the work goes on") == 1
     assert "Traceback" not in err
@@ -205,7 +205,7 @@ def test_output_that_cannot_be_printed_is_a_failure_of_printing_only(tmp_path: P
         )
     assert done.returncode == 1
     assert "standard output cannot be written (No space left on device)" in done.stderr
-    assert tifffile.imread(tmp_path / "out.ome.tiff").shape == (4, 16, 12)
+    assert tifffile.imread(tmp_path / "out.ome.tiff").shape == (4, 16, 32)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell")
@@ -214,7 +214,7 @@ def test_output_that_was_never_open(tmp_path: Path, closed: str) -> None:
     command = _watch(tmp_path, count=3)
     done = subprocess.run(["bash", "-c", f'"$@" {closed}', "bash", *command], timeout=60, check=False)
     assert done.returncode == 0
-    assert tifffile.imread(tmp_path / "out.ome.tiff").shape == (3, 16, 12)
+    assert tifffile.imread(tmp_path / "out.ome.tiff").shape == (3, 16, 32)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell")

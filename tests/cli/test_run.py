@@ -200,23 +200,18 @@ def test_what_cannot_be_done_is_said_in_one_line(
     ],
 )
 def test_a_setting_that_does_not_fit_the_frames_is_refused_before_the_acquisition(
-    tmp_path: Path, arguments: list[str], message: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    """The real registrar, in a process of its own: nothing but the one line may come, also by way of logs."""
-    axes = sequence(tmp_path)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "sasnet_live", "run", "--config", small_scanner(tmp_path), "--mda", axes),
-            *("--model", "correspondence", "--out", tmp_path / "a.ome.tiff", *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    """The real registrar: nothing but the one line may come, also by way of logs."""
+    from sasnet_live.cli import main
+
+    files = ["--config", small_scanner(tmp_path), "--mda", sequence(tmp_path), "--out", tmp_path / "a.ome.tiff"]
+    with pytest.raises(SystemExit) as exit_:
+        main(["run", *map(str, files), "--model", "correspondence", *arguments])
+    printed = capfd.readouterr()
+    assert (exit_.value.code, printed.out) == (2, "")
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
     assert not list(tmp_path.glob("a*"))
 
 
@@ -366,7 +361,7 @@ def test_watch_registers_the_files_of_a_folder(command: Callable[..., tuple[int,
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(5):
-        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, np.uint16))
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 32), number, np.uint16))
     out = tmp_path / "out.ome.tiff"
     status, printed, errors = command("watch", folder, "--out", out, "--until-idle", 1)
     assert (status, errors) == (0, "")
@@ -379,12 +374,12 @@ def test_watch_takes_files_that_come_later_and_stops_after_so_many_frames(
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    tifffile.imwrite(folder / "old.tif", np.zeros((16, 12), np.uint16))
+    tifffile.imwrite(folder / "old.tif", np.zeros((16, 32), np.uint16))
 
     def acquire() -> None:
         time.sleep(0.5)
         for number in range(1, 4):
-            tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, np.uint16))
+            tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 32), number, np.uint16))
 
     writer = threading.Thread(target=acquire)
     writer.start()
@@ -424,6 +419,21 @@ def test_watch_refuses_outputs_it_cannot_write(
     assert message in errors
 
 
+def test_watch_takes_larger_frames_when_it_is_told(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    tifffile.imwrite(folder / "f.tif", np.zeros((1024, 1024), np.uint16))
+    status, printed, errors = command("watch", folder, "--until-idle", 1, "--largest-frame", 1)
+    assert status == 1
+    assert "2 MiB" in errors
+    assert "add --largest-frame 2" in errors
+    status, printed, errors = command("watch", folder, "--until-idle", 1, "--largest-frame", 2)
+    assert (status, errors) == (0, "")
+    assert "1 frames, 1 registered" in printed
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links and pipes as POSIX has them")
 def test_watch_names_what_it_passes_over_and_goes_on(
     command: Callable[..., tuple[int, str, str]], tmp_path: Path
@@ -434,7 +444,7 @@ def test_watch_names_what_it_passes_over_and_goes_on(
     os.mkfifo(folder / "b.tif")
     (folder / "c.tif").write_bytes(b"II*\0")
     for number in range(3):
-        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, np.uint16))
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 32), number, np.uint16))
     out = tmp_path / "out.ome.tiff"
     status, printed, errors = command("watch", folder, "--out", out, "--until-idle", 1)
     assert status == 1
@@ -455,7 +465,7 @@ def test_watch_goes_on_after_frames_of_a_type_that_cannot_be_written(
     folder = tmp_path / "in"
     folder.mkdir()
     for number, dtype in enumerate((np.uint16, np.int64, np.float16, np.uint16)):
-        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 12), number, dtype))
+        tifffile.imwrite(folder / f"f{number}.tif", np.full((16, 32), number, dtype))
     status, printed, errors = command("watch", folder, "--out", tmp_path / "o.tif", "--until-idle", 1, *options)
     assert (status, len(errors.splitlines())) == (int(taken < 4), 4 - taken), errors
     assert f"{taken} frames, {taken} registered" in printed
@@ -468,7 +478,7 @@ def test_watch_takes_a_growing_file_once_a_frame_and_its_own_outputs_not_at_all(
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    frames = np.random.default_rng(0).integers(0, 99, (5, 16, 12)).astype(np.uint16)
+    frames = np.random.default_rng(0).integers(0, 99, (5, 16, 32)).astype(np.uint16)
     tifffile.imwrite(folder / "grows.tif", frames[0])
 
     def grow() -> None:

@@ -227,10 +227,10 @@ def test_whatever_goes_wrong_with_a_file_the_others_go_on(watch: Watch, monkeypa
     real = folder_module.TiffStack
 
     class Stack(real):  # type: ignore[misc, valid-type]
-        def __init__(self, path: Path, *more: Any) -> None:
+        def __init__(self, path: Path, **more: Any) -> None:
             if path.name == "b.tif":
                 raise MemoryError
-            super().__init__(path, *more)
+            super().__init__(path, **more)
 
         def read(self, index: Any = None) -> Any:
             if self.path.name == "c.tif" and index:

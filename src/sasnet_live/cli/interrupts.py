@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,14 +19,15 @@ INTERRUPTED = 130
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _MOST_RAISED = 2
 """The second one may still end a clean-up that hangs; those after it would only leave files open."""
-_AGAIN_S = 0.05
+_APART_S = 0.1
+"""Those that come sooner after the last one that was raised are of the same burst: nobody presses keys that fast."""
 
 
 class Interrupts:
     """Counts the signals that ask this process to end.
 
-    The first two are raised as `KeyboardInterrupt` where nobody looks at the count, none where somebody does. One that
-    is ignored when the program begins, as under ``nohup``, stays so.
+    The first two are raised as `KeyboardInterrupt` where nobody looks at the count, none where somebody does; those of
+    a burst are raised once. One that is ignored when the program begins, as under ``nohup``, stays so.
 
     Attributes
     ----------
@@ -39,6 +42,8 @@ class Interrupts:
         self.answered = False
         self._first = int(signal.SIGINT)
         self._looked_at = False
+        self._raised = 0
+        self._raised_s = -math.inf
         self._process = os.getpid()
         self._before: dict[int, Any] = {}
         self._unraisable: Any = None
@@ -99,7 +104,10 @@ class Interrupts:
         self.count += 1
         if self.count == 1:
             self._first = number
-        if not self._looked_at and self.count <= _MOST_RAISED:
+        now = time.monotonic()
+        if not self._looked_at and self._raised < _MOST_RAISED and now - self._raised_s >= _APART_S:
+            self._raised += 1
+            self._raised_s = now
             raise KeyboardInterrupt
 
     def _lost(self, what: sys.UnraisableHookArgs) -> None:
@@ -107,8 +115,10 @@ class Interrupts:
         if what.exc_type is not KeyboardInterrupt:
             self._unraisable(what)
             return
+        self._raised_s = time.monotonic()  # none is raised in here
+        self._raised -= 1
         self.count -= 1
-        again = threading.Timer(_AGAIN_S, os.kill, (self._process, self._first))
+        again = threading.Timer(2 * _APART_S, os.kill, (self._process, self._first))
         again.daemon = True
         again.start()
 

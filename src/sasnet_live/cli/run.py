@@ -9,6 +9,7 @@ import typer
 
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
 from .interrupts import interrupts
@@ -140,6 +141,7 @@ def watch(
         float | None,
         typer.Option(min=0, metavar="S", help="A file is complete when it has not changed for so long; 0.3 s."),
     ] = None,
+    largest_frame: options.LargestFrame = LARGEST_MIB,
     out: options.Out = None,
     raw: options.Raw = None,
     metrics: options.Metrics = None,
@@ -195,6 +197,7 @@ def watch(
         into_tiff=any(path is not None and path.suffix.lower() != ".zarr" for path in as_they_are),
         existing=not new_only,
         settle_s=settle,
+        largest_mib=largest_frame,
     )
     job = Job(
         registrar=registrar,

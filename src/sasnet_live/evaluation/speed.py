@@ -111,8 +111,8 @@ def measure(
     if frames < 2:
         raise InputError(f"{frames} frames came; expected 2 or more")
     say = progress or (lambda _: None)
-    _check(models, device)
     geometry = ScanGeometry() if geometry is None else geometry
+    _check(models, geometry, device)
     say("simulating frames")
     raws = _frames(shape, geometry)
     say("convolution")
@@ -145,12 +145,12 @@ def timed(call: Callable[[], object], repeats: int, warm_up: int = 3) -> Timing:
     return _timing(times)
 
 
-def _check(models: Sequence[str], device: str) -> None:
+def _check(models: Sequence[str], geometry: ScanGeometry, device: str) -> None:
     """Refuse what cannot be timed before anything is, which takes minutes."""
     from sasnet_live.registrar import Registrar
 
     for model in models:
-        Registrar(model, device=device)
+        Registrar(model, geometry=geometry, device=device)
 
 
 def convolution_gflop_per_s(device: str = "cpu", precision: str = "fp32") -> float:

@@ -20,6 +20,7 @@ from sasnet_live.sources.folder_report import FolderProblem, FolderReport
 from sasnet_live.sources.folder_streams import FolderStreams, stream_of
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.sources.tiff import TiffStack
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
 from sasnet_live.stream import EndReason, StreamInfo
 
 _log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class FolderSource:
         Whether a file came out of this program registered: such files are left out.
     check
         Called with what a file's frames are like; an `InputError` leaves the file out.
+    largest_mib
+        Memory that a frame may take unpacked: files with larger ones are passed over.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class FolderSource:
         give_up_s: float = 5.0,
         is_registered: Callable[[Path], bool] = lambda path: False,
         check: Callable[[StreamInfo], None] = lambda stream: None,
+        largest_mib: float = LARGEST_MIB,
     ) -> None:
         self.folder = Path(folder)
         if self.folder.exists() and not self.folder.is_dir():
@@ -82,7 +86,7 @@ class FolderSource:
             raise InputError(f"settle_s is {settle_s}; expected 0 s or more")
         self._existing = existing
         self._settle_s, self._poll_s, self._give_up_s = settle_s, poll_s, give_up_s
-        self._is_registered, self._check = is_registered, check
+        self._is_registered, self._check, self._largest_mib = is_registered, check, largest_mib
         self._seen: dict[str, Seen] = {}
         self._report = FolderReport(self.folder)
         self._registered: list[str] = []
@@ -225,7 +229,7 @@ class FolderSource:
                 self._registered.append(entry.name)
                 self._finish(entry)
                 return
-            stack = TiffStack(path)
+            stack = TiffStack(path, largest_mib=self._largest_mib)
         except Exception as error:  # whatever is wrong with one file, the others go on
             self._note_failure(entry, error)
             return
