@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-import torch
 
 from sasnet_live import Registrar, Registration
 from sasnet_live.correspondence.tracker import Tracker
@@ -197,8 +196,8 @@ def test_frames_that_come_after_are_not_touched() -> None:
 
 
 def test_equations_without_a_solution_are_the_frames_own_affair(monkeypatch: pytest.MonkeyPatch) -> None:
-    def singular(self: Tracker, target: torch.Tensor, backward: torch.Tensor) -> None:
-        torch.linalg.cholesky(torch.zeros((1, 2, 2)))
+    def singular(self: Tracker, target: np.ndarray, backward: np.ndarray) -> None:
+        np.linalg.cholesky(np.zeros((2, 2)))
 
     monkeypatch.setattr(Tracker, "find", singular)
     result = registered(fractions())
@@ -209,7 +208,7 @@ def test_equations_without_a_solution_are_the_frames_own_affair(monkeypatch: pyt
 def test_a_confidence_that_is_not_a_number_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     from sasnet_live.correspondence import Correspondence
 
-    monkeypatch.setattr(Correspondence, "confidence", property(lambda self: torch.tensor([math.nan])))
+    monkeypatch.setattr(Correspondence, "confidence", property(lambda self: math.nan))
     result = registered(fractions())
     assert result.reason.startswith("low confidence 0.00")
     assert result.metrics.confidence == 0

@@ -290,8 +290,8 @@ class Registrar:
         except np.linalg.LinAlgError:
             # What equations a frame leads to depends on what it shows: it is that frame that cannot be registered.
             return self._passed_through(raw, "no displacement can be computed from what it shows", began, passes)
-        confidence = found.confidence
-        if not confidence >= ACCEPTED_CONFIDENCE:  # nor where it is NaN
+        confidence = 0.0 if math.isnan(found.confidence) else found.confidence
+        if confidence < ACCEPTED_CONFIDENCE:
             reason = f"low confidence {confidence:.2f}: {found.evidence.doubt}"
             return self._passed_through(raw, reason, began, passes, confidence)
         displacement = torch.tensor(found.displacement_px, device=self.device)[None]

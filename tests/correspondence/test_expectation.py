@@ -86,17 +86,6 @@ def test_the_next_frame_begins_where_the_last_one_was() -> None:
     assert not start.information.any()
 
 
-def test_a_place_to_begin_at_says_nothing_else() -> None:
-    at = frame(1)
-    nothing = Expectation.to_begin_at(at)
-    assert nothing.start is at
-    assert not nothing.prior.information.any()
-    assert not nothing.prior.information_vector.any()
-    np.testing.assert_array_equal(nothing.prior.lines_px, np.zeros(4))
-    assert nothing.tail_weight == 0
-    assert nothing.surprise(known(50 * WHOLE)) < 1  # nothing was expected
-
-
 def test_tails_are_averaged_over_ten_frames() -> None:
     running, weights = RunningEstimate(), []
     for k in range(30):

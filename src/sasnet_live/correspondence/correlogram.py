@@ -91,7 +91,7 @@ class CrossSpectrum:
         """
         energy = np.sqrt(max(self._at_zero(self.power_target) * self._at_zero(self.power_images), 0)) + 1e-12
         products = fft.irfft(self.shared, self.length)[shifts % self.length]
-        normalized: Floats = products / energy * (self.width / (self.width - np.abs(shifts)))
+        normalized: Floats = products / energy * (self.width / np.maximum(self.width - np.abs(shifts), 1))
         return normalized
 
     def own(self, shifts: Floats) -> Floats:

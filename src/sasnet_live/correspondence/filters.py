@@ -50,7 +50,8 @@ def locally_normalized(images: Floats) -> Floats:
     centred, squares = np.empty_like(images), np.empty_like(cells)
     kernels.cell_means(images, size, cells)
     kernels.subtract_between(images, _over_windows(cells), centred, squares)
-    variance = _over_windows(squares)
+    # Moving sums leave a little less than nothing beside a px that is far above all others.
+    variance = np.maximum(_over_windows(squares), 0)
     floor = np.float32(VARIANCE_FLOOR) * variance.mean() + np.float32(1e-12)
     kernels.multiply_between(centred, 1 / np.sqrt(variance + floor))
     return centred
@@ -88,7 +89,8 @@ def coherence_filter(first: Floats, second: Floats) -> Floats:
     power_a, power_b, shared = (
         _interpolated(_interpolated(_over_bins(spectrum), lines, 0), frequencies, 1) for spectrum in spectra
     )
-    geometric = np.sqrt(power_a * power_b) + np.float32(1e-20)
+    # Moving averages of powers may leave a little less than nothing, too.
+    geometric = np.sqrt(np.maximum(power_a * power_b, 0)) + np.float32(1e-20)
     coherence = np.clip(shared / geometric, 0, MOST_COHERENT)
     # A finite average of pure noise is coherent by chance: about 1 / (number of bins averaged).
     squared = np.clip(coherence**2 - 1 / (9 * CELL_BINS**2), 0, None)

@@ -1,7 +1,7 @@
 """The loops over every px, fused and compiled: each goes through a pass once, without Python's lock.
 
-Images are (n, W) float32, C-contiguous. Lines are independent of each other but where a docstring says so, so that parts
-of a frame may be given to several threads.
+Images are (n, W) float32, C-contiguous. Lines are independent of each other but where a docstring says so: parts of a
+frame may be given to several threads.
 """
 
 from __future__ import annotations
