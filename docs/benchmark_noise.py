@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import torch
 
 from sasnet_live.metrics import ncc, psnr, ssim
 from sasnet_live.network.gain import match_gain
@@ -34,13 +33,8 @@ def images(pairs: SimulatedPairs, index: int) -> tuple[np.ndarray, list[np.ndarr
     noise = backward - quiet
     reference = forward_at_backward_lines(forward, len(backward), frame.geometry)
     moved, moved_quiet = (move_lines(lines, frame.displacement_px) for lines in (backward, quiet))
-    shown = [frame.truth + noise, matched(frame.truth, moved_quiet), moved, matched(reference, moved), reference]
+    shown = [frame.truth + noise, match_gain(frame.truth, moved_quiet), moved, match_gain(reference, moved), reference]
     return frame.truth, shown, float(noise.std()) / frame.full_scale
-
-
-def matched(target: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    with torch.inference_mode():
-        return match_gain(*(torch.from_numpy(lines)[None] for lines in (target, moved)))[0].numpy()
 
 
 def main() -> None:

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Loops are compiled when they are first called, and no test is about time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REAL_PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "raster-pairs"
 

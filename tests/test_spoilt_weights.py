@@ -135,9 +135,9 @@ def test_a_device_that_overflows_costs_the_rendering_alone(value: float, monkeyp
     registrar = Registrar("lite")
     render = registrar._renderer.render
 
-    def overflowing(inputs: object) -> Tensor:
-        lines = render(inputs).clone()  # type: ignore[arg-type]
-        lines[0, 5, 9] = value
+    def overflowing(inputs: object) -> np.ndarray:
+        lines = render(inputs).copy()  # type: ignore[arg-type]
+        lines[5, 9] = value
         return lines
 
     monkeypatch.setattr(registrar._renderer, "render", overflowing)

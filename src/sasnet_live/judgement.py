@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from .metrics import compare, ncc
+from .metrics import compare, concordance, ncc
 from .network.gain import match_gain
-from .network.inputs import RenderInputs
+from .network.inputs import Lines, RenderInputs
 
 WORSE = 0.002  # lost by NCC, SSIM or concordance, beyond which lines are not used: good renderings lose 0.0001 at most
 CHANCE = 4.0  # NCCs of n px that share nothing differ by sqrt(2 / n); three times that
@@ -49,8 +48,8 @@ class Judgement:
 
 def judged(
     inputs: RenderInputs,
-    backward: Tensor,
-    rendered: Tensor | None,
+    backward: Lines,
+    rendered: Lines | None,
     *,
     lines: int,
     pedestal: float = 0.0,
@@ -61,11 +60,11 @@ def judged(
     Parameters
     ----------
     inputs
-        What was moved and what it is compared with, (1, n, W) each.
+        What was moved and what it is compared with, (n, W) each.
     backward
-        (1, n, W) the raw backward lines.
+        (n, W) the raw backward lines.
     rendered
-        (1, n, W); None where only moved lines are wanted.
+        (n, W); None where only moved lines are wanted.
     lines
         How many of the n, from the first, are judged: those with a forward partner.
     pedestal
@@ -76,32 +75,31 @@ def judged(
     """
     wanted = inputs.moved if rendered is None else rendered
     compared = (inputs.target, backward, inputs.moved, inputs.matched, wanted)
-    target, raw, moved, matched, wanted = (images[:, :lines] for images in compared)
-    similarity = compare(target, [raw, wanted], pedestal)
-    figures = [*similarity.ncc[:, 0], *similarity.ssim[:, 0], ncc(target, moved)[0]]
-    if rendered is not None:
-        figures += [concordance(a, b)[0] for a, b in ((target, matched), (target, wanted), (matched, wanted))]
-    # Read in one go: each value that is read alone waits for the device.
-    before, after, ssim_before, ssim_after, of_moved, *concordances = torch.stack(figures).tolist()
+    target, raw, moved, matched, wanted = (images[:lines] for images in compared)
+    (before, after), (ssim_before, ssim_after) = compare(target, [raw, wanted], pedestal)
+    of_moved = ncc(target, moved)
     unchanged = before, before, ssim_before, ssim_before
     if math.isnan(before):  # a pass is constant: the displacement is another channel's, and nothing is to be rendered
-        if bool(moved.isfinite().all()):
+        if np.isfinite(moved).all():
             return Judgement(True, False, "", *unchanged)
         return Judgement(False, False, f"would be worse: {NOT_FINITE}", *unchanged)
 
-    allowed = max(WORSE, CHANCE / math.sqrt(target.numel())) if known else WORSE
+    allowed = max(WORSE, CHANCE / math.sqrt(target.size)) if known else WORSE
     least = before
     if not of_moved >= before - allowed:
         # Where the passes differ much in brightness along the line, plain NCC tells more of that than of displacement.
-        raw_matched = match_gain(inputs.target, backward)[:, :lines]
-        least, at_equal_gain = (float(ncc(target, images)) for images in (raw_matched, matched))
+        raw_matched = match_gain(inputs.target, backward)[:lines]
+        least, at_equal_gain = (ncc(target, images) for images in (raw_matched, matched))
         if not at_equal_gain >= least - allowed:
             reason = f"would be worse: NCC {before:.3f} -> {of_moved:.3f}"
             return Judgement(False, False, reason, *unchanged)
 
-    reason = "" if rendered is None else _against_rendering(least, after, ssim_before, ssim_after, *concordances)
+    reason = ""
+    if rendered is not None:
+        concordances = (concordance(a, b) for a, b in ((target, matched), (target, wanted), (matched, wanted)))
+        reason = _against_rendering(least, after, ssim_before, ssim_after, *concordances)
     if reason:
-        ssim_moved = float(compare(target, [moved], pedestal).ssim)
+        ssim_moved = float(compare(target, [moved], pedestal).ssim[0])
         return Judgement(True, False, reason, before, of_moved, ssim_before, ssim_moved)
     return Judgement(True, rendered is not None, "", before, after, ssim_before, ssim_after)
 
@@ -123,15 +121,3 @@ def _against_rendering(
         if not came >= expected - WORSE:
             return f"{MOVED_ONLY}: its {name} is {came:.3f}, and was {expected:.3f}"
     return ""
-
-
-def concordance(a: Tensor, b: Tensor) -> Tensor:
-    """Concordance correlation coefficient (Lin 1989) over each frame, (B, n, W) each -> (B,), in [-1, 1].
-
-    NCC that a wrong gain or offset lowers as well: ``2 cov / (var_a + var_b + (mean_a - mean_b)^2)``.
-    """
-    mean_a, mean_b = (images.mean((1, 2), keepdim=True) for images in (a, b))
-    a, b = a - mean_a, b - mean_b
-    power = (a.square() + b.square()).mean((1, 2)) + (mean_a - mean_b).square()[:, 0, 0]
-    coefficient: Tensor = 2 * (a * b).mean((1, 2)) / power
-    return coefficient

@@ -1,45 +1,40 @@
-"""How alike two frames are: NCC, SSIM, PSNR and temporal NCC, as pure functions on batches.
+"""How alike two frames are: NCC, concordance, SSIM, PSNR and temporal NCC, as pure functions on batches.
 
-All take (..., H, W), NumPy or torch, of any real dtype, and return one value a frame, shape (...), in the library that
-came in: float64 in NumPy (a plain scalar for one frame), a float32 tensor in torch, where all but the dtype conversion
-is differentiable. Everything is computed in float32 on frames from which a mean has been taken off, so that a small
-signal on a large pedestal keeps its digits. Where a figure is not defined it is NaN: no error, because a dark frame in
-a live session is no fault of the user's.
+All take NumPy arrays (..., H, W) of any real dtype and return float64, one value a frame, shape (...), a plain scalar
+for one frame. Pixels are taken as float32, sums as float64; SSIM is computed in float32 on frames from which a mean has
+been taken off, so that a small signal on a large pedestal keeps its digits. Where a figure is not defined it is NaN: no
+error, because a dark frame in a live session is no fault of the user's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .compiled import compiled
 from .errors import InputError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    Array = np.ndarray[Any, Any] | Tensor
-else:
-    Array = Any
+Frames = np.ndarray[Any, np.dtype[Any]]
 
 # SSIM as Wang, Bovik, Sheikh and Simoncelli 2004 define it, with scikit-image's truncation of the window at 3.5 sigma.
+SSIM_WINDOW_PX = 11
 _SIGMA_PX = 1.5
-_REACH_PX = 5
-_K1, _K2 = 0.01, 0.03
-
-SSIM_WINDOW_PX = 2 * _REACH_PX + 1
+WINDOW = np.exp(-0.5 * ((np.arange(SSIM_WINDOW_PX) - SSIM_WINDOW_PX // 2) / _SIGMA_PX) ** 2)
+WINDOW = (WINDOW / WINDOW.sum()).astype(np.float32)
+K1, K2 = 0.01, 0.03
 
 
 class Similarity(NamedTuple):
     """What `compare` finds, each (k, ...): one row an image."""
 
-    ncc: Array
-    ssim: Array
+    ncc: Frames
+    ssim: Frames
 
 
-def ncc(a: Array, b: Array) -> Any:
+def ncc(a: Frames, b: Frames) -> Any:
     """Zero-mean normalized cross-correlation over each frame, in [-1, 1].
 
     Parameters
@@ -54,13 +49,34 @@ def ncc(a: Array, b: Array) -> Any:
     Raises
     ------
     InputError
-        If the frames differ in size or library, or are not real.
+        If the frames differ in size, or are not real.
     """
-    first, second = _pair(a, b)
-    return _returned(_ncc(first, [second])[0], a)
+    return _of_each(_ncc, *_pair(a, b))
 
 
-def ssim(reference: Array, image: Array, data_range: float | None = None) -> Any:
+def concordance(a: Frames, b: Frames) -> Any:
+    """Concordance correlation coefficient (Lin 1989) over each frame, in [-1, 1].
+
+    NCC that a wrong gain or offset lowers as well: ``2 cov / (var_a + var_b + (mean_a - mean_b)^2)``.
+
+    Parameters
+    ----------
+    a, b
+        (..., H, W) each; the leading axes broadcast.
+
+    Returns
+    -------
+    (...); NaN where both frames are constant and equal, or one holds a NaN.
+
+    Raises
+    ------
+    InputError
+        As `ncc`.
+    """
+    return _of_each(_concordance, *_pair(a, b))
+
+
+def ssim(reference: Frames, image: Frames, data_range: float | None = None) -> Any:
     """Structural similarity, averaged over each frame, in [-1, 1].
 
     Gaussian window of sigma 1.5 px, population covariance, and only positions where the window lies inside the frame:
@@ -82,11 +98,11 @@ def ssim(reference: Array, image: Array, data_range: float | None = None) -> Any
     InputError
         As `ncc`.
     """
-    first, second = _pair(reference, image)
-    return _returned(_ssim(first, [second], _ranges(first, data_range))[0], reference)
+    span = _positive(data_range)
+    return _of_each(lambda x, y: _ssim(x, y, _range(x) if span is None else span, 0.0), *_pair(reference, image))
 
 
-def psnr(reference: Array, image: Array, data_range: float | None = None) -> Any:
+def psnr(reference: Frames, image: Frames, data_range: float | None = None) -> Any:
     """Peak signal-to-noise ratio of each frame, in dB, relative to the range of the reference.
 
     Parameters
@@ -105,13 +121,11 @@ def psnr(reference: Array, image: Array, data_range: float | None = None) -> Any
     InputError
         As `ncc`.
     """
-    first, second = _pair(reference, image)
-    peak = _ranges(first, data_range)
-    error = ((first - second) / peak[..., None, None]).square().mean((-2, -1))
-    return _returned(-10 * error.log10(), reference)
+    span = _positive(data_range)
+    return _of_each(lambda x, y: _psnr(x, y, _range(x) if span is None else span), *_pair(reference, image))
 
 
-def temporal_ncc(frames: Array) -> Any:
+def temporal_ncc(frames: Frames) -> Any:
     """NCC of each frame with the next one: (..., T, H, W) -> (..., T - 1).
 
     Raises
@@ -124,8 +138,8 @@ def temporal_ncc(frames: Array) -> Any:
     return ncc(frames[..., :-1, :, :], frames[..., 1:, :, :])
 
 
-def compare(reference: Array, images: Sequence[Array], pedestal: float = 0.0) -> Similarity:
-    """NCC and SSIM of several images against one reference, sharing what depends on the reference alone.
+def compare(reference: Frames, images: Sequence[Frames], pedestal: float = 0.0) -> Similarity:
+    """NCC and SSIM of several images against one reference.
 
     Parameters
     ----------
@@ -148,111 +162,148 @@ def compare(reference: Array, images: Sequence[Array], pedestal: float = 0.0) ->
     """
     if not images:
         raise InputError("no image came to compare with the reference; expected one or more")
-    first = _as_float32(reference)
-    rest = [_pair(reference, image)[1] for image in images]
+    pairs = [_pair(reference, image) for image in images]
     return Similarity(
-        ncc=_returned(_ncc(first, rest), reference),
-        ssim=_returned(_ssim(first, rest, _ranges(first, None), pedestal), reference),
+        ncc=np.stack([_of_each(_ncc, *pair) for pair in pairs]),
+        ssim=np.stack([_of_each(lambda x, y: _ssim(x, y, _range(x), pedestal), *pair) for pair in pairs]),
     )
 
 
-def _ncc(reference: Tensor, images: Sequence[Tensor]) -> Tensor:
-    """(..., H, W) against each of k images -> (k, ...)."""
-    import torch
-
-    a = _centred(reference)
-    power = a.square().sum((-2, -1))
-    figures = []
-    for image in images:
-        b = _centred(image)
-        figures.append((a * b).sum((-2, -1)) / (power * b.square().sum((-2, -1))).sqrt())
-    return torch.stack(figures).clip(-1, 1)
+def _of_each(figure: Callable[[Frames, Frames], float], a: Frames, b: Frames) -> Any:
+    """A figure of every two frames (H, W) of (..., H, W)."""
+    shape = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = np.broadcast_to(a, (*shape, *a.shape[-2:])), np.broadcast_to(b, (*shape, *b.shape[-2:]))
+    figures = np.empty(shape)
+    for index in np.ndindex(shape):
+        figures[index] = figure(a[index], b[index])
+    return figures[()]
 
 
-def _centred(frames: Tensor) -> Tensor:
-    """Mean 0 and mean absolute value 1, so that squares neither overflow nor vanish; NaN for a constant frame."""
-    centred = frames - frames.mean((-2, -1), keepdim=True)
-    # A constant frame is told by its extremes: its mean may be off by a rounding, which leaves a tiny false signal.
-    low, high = frames.amin((-2, -1), keepdim=True), frames.amax((-2, -1), keepdim=True)
-    scale = centred.abs().mean((-2, -1), keepdim=True)
-    return centred / scale.where(high > low, math.nan)
+def _ncc(a: Frames, b: Frames) -> float:
+    _, power_a, power_b, product = _central_moments(a, b)
+    power = math.sqrt(power_a) * math.sqrt(power_b)
+    return max(-1.0, min(1.0, product / power)) if power > 0 else math.nan
 
 
-def _ssim(reference: Tensor, images: Sequence[Tensor], data_range: Tensor, taken_off: float = 0.0) -> Tensor:
-    """(..., H, W) against each of k images -> (k, ...)."""
-    import torch
+def _concordance(a: Frames, b: Frames) -> float:
+    apart, power_a, power_b, product = _central_moments(a, b)
+    power = power_a + power_b + a.size * apart * apart
+    return 2 * product / power if power > 0 else math.nan
 
+
+def _psnr(reference: Frames, image: Frames, peak: float) -> float:
+    if not peak > 0:
+        return math.nan
+    error = float(np.square((reference - image) / np.float32(peak), dtype=np.float64).mean())
+    return -10 * math.log10(error) if error else math.inf
+
+
+def _ssim(reference: Frames, image: Frames, span: float, taken_off: float) -> float:
+    if min(reference.shape) < SSIM_WINDOW_PX or not span > 0:
+        return math.nan
+    mean = float(reference.mean())
     # Variances do not depend on a pedestal, nor SSIM on units; float32 does on both.
-    scale = 1 / data_range[..., None, None]
-    mean = reference.mean((-2, -1), keepdim=True)
-    pedestal = (mean + taken_off) * scale
-    shape = np.broadcast_shapes(reference.shape, *(image.shape for image in images))
-    x, *ys = ((frames - mean).mul_(scale).expand(shape) for frames in (reference, *images))
-    if min(x.shape[-2:]) < SSIM_WINDOW_PX:
-        return torch.stack([(x * y).mean((-2, -1)) * math.nan for y in ys])
-    # With d = x - y, mean_x^2 + mean_y^2 = 2 mean_x mean_y + mean_d^2, and var_x + var_y = 2 cov + var_d: two smoothed
-    # maps an image instead of three, beside the mean. All in one go: half the time on two threads.
-    count = len(ys)
-    maps = _smoothed(torch.stack([x, *ys, *((x - y).square_() for y in ys), *(x * y for y in ys)]))
-    mean_x, mean_y, square_d, product = maps[0], maps[1 : 1 + count], maps[1 + count : 1 + 2 * count], maps[-count:]
-    mean_d_squared = (mean_x - mean_y).square_()
-    luminance = (mean_y + pedestal).mul_(2 * (mean_x + pedestal)).add_(_K1**2)
-    structure = torch.addcmul(product, mean_x, mean_y, value=-1).mul_(2).add_(_K2**2)
-    worst = (luminance + mean_d_squared) * (structure + square_d).sub_(mean_d_squared)
-    return (luminance * structure).div_(worst).mean((-2, -1))
+    return _windowed_ssim(
+        reference, image, np.float32(mean), np.float32(1 / span), np.float32((mean + taken_off) / span)
+    )
 
 
-def _smoothed(maps: Tensor) -> Tensor:
-    """Gaussian average of (..., H, W) where the window fits: (..., H - 10, W - 10).
+@compiled
+def _central_moments(a: Frames, b: Frames) -> tuple[float, float, float, float]:
+    """Mean of (H, W) a less that of b; then sums of squares and of products of what differs from the means.
 
-    Shifted sums in place, one axis after the other: several times as fast on a CPU as convolution or banded matrices.
+    The squares of a constant frame are 0 exactly: its mean may be off by a rounding, which leaves a tiny false signal.
     """
-    weights = np.exp(-0.5 * (np.arange(-_REACH_PX, _REACH_PX + 1) / _SIGMA_PX) ** 2)
-    weights /= weights.sum()
-    for axis in (-2, -1):
-        size = maps.shape[axis] - 2 * _REACH_PX
-        total = maps.narrow(axis, 0, size) * float(weights[0])
-        for start in range(1, SSIM_WINDOW_PX):
-            total.add_(maps.narrow(axis, start, size), alpha=float(weights[start]))
-        maps = total
-    return maps
+    height, width = a.shape
+    varies_a, varies_b = False, False
+    total_a, total_b = 0.0, 0.0
+    for i in range(height):
+        row_a, row_b = 0.0, 0.0
+        for x in range(width):
+            varies_a |= a[i, x] != a[0, 0]
+            varies_b |= b[i, x] != b[0, 0]
+            row_a += a[i, x]
+            row_b += b[i, x]
+        total_a += row_a
+        total_b += row_b
+    mean_a, mean_b = total_a / a.size, total_b / a.size
+    power_a, power_b, product = 0.0, 0.0, 0.0
+    for i in range(height):
+        row_a, row_b, both = 0.0, 0.0, 0.0
+        for x in range(width):
+            of_a, of_b = a[i, x] - mean_a, b[i, x] - mean_b
+            row_a += of_a * of_a
+            row_b += of_b * of_b
+            both += of_a * of_b
+        power_a += row_a
+        power_b += row_b
+        product += both
+    return mean_a - mean_b, power_a if varies_a else 0.0, power_b if varies_b else 0.0, product
 
 
-def _ranges(reference: Tensor, data_range: float | None) -> Tensor:
-    """(...) data range of each frame, NaN where it is 0."""
-    if data_range is None:
-        span = reference.amax((-2, -1)) - reference.amin((-2, -1))
-        return span.where(span > 0, math.nan)
-    if not data_range > 0:
+@compiled
+def _windowed_ssim(reference: Frames, image: Frames, mean: Any, scale: Any, pedestal: Any) -> float:
+    """SSIM averaged over every place of the window, in one pass: rows of the window's height are kept in a ring."""
+    height, width = reference.shape
+    size = width - SSIM_WINDOW_PX + 1
+    # With d = x - y, mean_x^2 + mean_y^2 = 2 mean_x mean_y + mean_d^2, and var_x + var_y = 2 cov + var_d.
+    ring = np.empty((SSIM_WINDOW_PX, 4, width), np.float32)  # x, y, d^2, x y
+    down = np.empty((4, width), np.float32)
+    average = np.empty((4, size), np.float32)
+    one, three, two = np.float32(K1**2), np.float32(K2**2), np.float32(2)
+    total = 0.0
+    for i in range(height):
+        newest = ring[i % SSIM_WINDOW_PX]
+        for x in range(width):
+            of_x, of_y = (reference[i, x] - mean) * scale, (image[i, x] - mean) * scale
+            newest[0, x], newest[1, x] = of_x, of_y
+            newest[2, x], newest[3, x] = (of_x - of_y) * (of_x - of_y), of_x * of_y
+        if i < SSIM_WINDOW_PX - 1:
+            continue
+        for m in range(4):
+            down[m] = 0
+            average[m] = 0
+        for k in range(SSIM_WINDOW_PX):
+            weight, row = WINDOW[k], ring[(i + 1 + k) % SSIM_WINDOW_PX]
+            for m in range(4):
+                for x in range(width):
+                    down[m, x] += weight * row[m, x]
+        for m in range(4):
+            for k in range(SSIM_WINDOW_PX):
+                weight, shifted = WINDOW[k], down[m, k : k + size]
+                for x in range(size):
+                    average[m, x] += weight * shifted[x]
+        of_row = 0.0
+        for x in range(size):
+            mean_x, mean_y = average[0, x], average[1, x]
+            apart = (mean_x - mean_y) * (mean_x - mean_y)
+            luminance = two * (mean_x + pedestal) * (mean_y + pedestal) + one
+            structure = two * (average[3, x] - mean_x * mean_y) + three
+            of_row += luminance * structure / ((luminance + apart) * (structure + average[2, x] - apart))
+        total += of_row
+    mean_figure: float = total / ((height - SSIM_WINDOW_PX + 1) * size)
+    return mean_figure
+
+
+def _range(reference: Frames) -> float:
+    """Data range of one frame; NaN where it holds one."""
+    return float(reference.max()) - float(reference.min())
+
+
+def _positive(data_range: float | None) -> float | None:
+    if data_range is not None and not data_range > 0:
         raise InputError(f"data_range is {data_range!r}; expected a number above 0")
-    return reference.new_full(reference.shape[:-2], data_range)
+    return data_range
 
 
-def _pair(a: Array, b: Array) -> tuple[Tensor, Tensor]:
-    """Both as float32 tensors, checked."""
-    if isinstance(a, np.ndarray) != isinstance(b, np.ndarray):
-        raise InputError(f"{type(a).__name__} and {type(b).__name__} came; expected both of one library")
+def _pair(a: Frames, b: Frames) -> tuple[Frames, Frames]:
+    """Both as float32 in C order, checked."""
+    for frames in (a, b):
+        if not isinstance(frames, np.ndarray) or frames.dtype.kind not in "fiub":
+            kind = f"frames of dtype {frames.dtype}" if hasattr(frames, "dtype") else type(frames).__name__
+            raise InputError(f"{kind} came; expected NumPy arrays of real numbers")
     if a.ndim < 2 or b.ndim < 2 or a.shape[-2:] != b.shape[-2:]:
-        raise InputError(
-            f"frames of shapes {tuple(a.shape)} and {tuple(b.shape)} came; expected (..., H, W) of one height and width"
-        )
+        raise InputError(f"frames of shapes {a.shape} and {b.shape} came; expected (..., H, W) of one height and width")
     if 0 in a.shape[-2:]:
-        raise InputError(f"frames of shape {tuple(a.shape)} came; expected at least one px")
-    return _as_float32(a), _as_float32(b)
-
-
-def _as_float32(frames: Array) -> Tensor:
-    import torch
-
-    if not isinstance(frames, np.ndarray):
-        if frames.is_complex():
-            raise InputError(f"frames of dtype {frames.dtype} came; expected real numbers")
-        return frames.float()
-    if frames.dtype.kind not in "fiub":
-        raise InputError(f"frames of dtype {frames.dtype} came; expected real numbers")
-    # torch takes neither negative strides nor, without a warning, memory that may not be written to.
-    return torch.from_numpy(np.require(frames, np.float32, ("C", "W")))
-
-
-def _returned(figures: Tensor, like: Array) -> Any:
-    return figures.detach().numpy().astype(np.float64)[()] if isinstance(like, np.ndarray) else figures
+        raise InputError(f"frames of shape {a.shape} came; expected at least one px")
+    return np.require(a, np.float32, "C"), np.require(b, np.float32, "C")

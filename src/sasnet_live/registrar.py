@@ -1,4 +1,4 @@
-"""Raw frame in, registration out: the one place where NumPy meets torch.
+"""Raw frame in, registration out.
 
 A frame goes through: check, split into passes, bring them to unit scale, find the displacement, move the backward
 lines, render them in the appearance of the forward pass, judge moved and rendered lines (see `judgement`), merge. A
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from torch import Tensor
 
 from . import __version__
 from .convert import as_dtype
@@ -54,22 +53,21 @@ class _Passes:
 
     Attributes
     ----------
-    forward, backward, target
-        (1, n, W) on the device; `target` is the forward pass at the backward lines.
-    on_host
-        Target and backward pass, (n, W) each, which the displacement is found from.
+    forward, backward
+        (n_f, W) and (n_b, W).
+    target
+        (n_b, W) forward pass at the backward lines.
     """
 
-    forward: Tensor
-    backward: Tensor
-    target: Tensor
-    on_host: tuple[Pixels, Pixels]
+    forward: Pixels
+    backward: Pixels
+    target: Pixels
     scale: IntensityScale
 
     @property
     def paired(self) -> int:
         """Backward lines that a forward line was recorded with."""
-        return min(self.forward.shape[1], self.backward.shape[1])
+        return min(len(self.forward), len(self.backward))
 
 
 class Registrar:
@@ -155,11 +153,10 @@ class Registrar:
         if raw.shape != self._shape:
             self.reset()
             self._shape = raw.shape
-        with torch.inference_mode():
-            passes = self._passes(raw)
-            if isinstance(passes, str):
-                return self._passed_through(raw, passes, began)
-            return self._registered(raw, passes, began)
+        passes = self._passes(raw)
+        if isinstance(passes, str):
+            return self._passed_through(raw, passes, began)
+        return self._registered(raw, passes, began)
 
     def apply(self, raw: Pixels, registration: Registration) -> Registration:
         """Register another channel of the same scan with the displacement that was found on one channel.
@@ -192,13 +189,11 @@ class Registrar:
             )
         if not registration.accepted:
             return self._passed_through(raw, f"aligned channel: {registration.reason}", began)
-        with torch.inference_mode():
-            passes = self._passes(raw, empty_is_fine=True)
-            if isinstance(passes, str):
-                return self._passed_through(raw, passes, began)
-            displacement = torch.from_numpy(registration.displacement_px)[None].to(self.device)
-            confidence = registration.metrics.confidence
-            result = self._finished(raw, passes, displacement, confidence, began, known=True)
+        passes = self._passes(raw, empty_is_fine=True)
+        if isinstance(passes, str):
+            return self._passed_through(raw, passes, began)
+        confidence = registration.metrics.confidence
+        result = self._finished(raw, passes, registration.displacement_px.copy(), confidence, began, known=True)
         return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
 
     def reset(self) -> None:
@@ -271,7 +266,7 @@ class Registrar:
                 )
 
     def _passes(self, raw: Pixels, *, empty_is_fine: bool = False) -> _Passes | str:
-        """The passes of a frame on the device, in units of its own range; or why it cannot be registered."""
+        """The passes of a frame in units of its own range; or why it cannot be registered."""
         lines = split(raw, self.geometry)
         scale = IntensityScale.of(*lines)
         if isinstance(scale, str):
@@ -281,12 +276,11 @@ class Registrar:
             return reason
         forward, backward = (scale.to_values(each) for each in lines)
         target = forward_at_backward_lines(forward, len(backward), self.geometry)
-        f, b, t = (torch.from_numpy(values)[None].to(self.device) for values in (forward, backward, target))
-        return _Passes(f, b, t, (target, backward), scale)
+        return _Passes(forward, backward, target, scale)
 
     def _registered(self, raw: Pixels, passes: _Passes, began: float) -> Registration:
         try:
-            found = self._tracker.find(*passes.on_host)
+            found = self._tracker.find(passes.target, passes.backward)
         except np.linalg.LinAlgError:
             # What equations a frame leads to depends on what it shows: it is that frame that cannot be registered.
             return self._passed_through(raw, "no displacement can be computed from what it shows", began, passes)
@@ -294,11 +288,11 @@ class Registrar:
         if confidence < ACCEPTED_CONFIDENCE:
             reason = f"low confidence {confidence:.2f}: {found.evidence.doubt}"
             return self._passed_through(raw, reason, began, passes, confidence)
-        displacement = torch.tensor(found.displacement_px, device=self.device)[None]
+        displacement = found.displacement_px.copy()
         # DESIGN: an unpaired last line is kept as it is.
-        unpaired = passes.backward.shape[1] > passes.paired
+        unpaired = len(passes.backward) > passes.paired
         if unpaired:
-            displacement[:, -1] = 0
+            displacement[-1] = 0
         result = self._finished(raw, passes, displacement, confidence, began)
         if not result.accepted:
             return result
@@ -312,7 +306,7 @@ class Registrar:
         self,
         raw: Pixels,
         passes: _Passes,
-        displacement: Tensor,
+        displacement: Pixels,
         confidence: float,
         began: float,
         *,
@@ -339,7 +333,7 @@ class Registrar:
             image=self._merged(raw, wanted),
             rendered=None if rendered is None else wanted.astype(np.float32),
             warped=warped.astype(np.float32),
-            displacement_px=displacement[0].cpu().numpy(),
+            displacement_px=displacement,
             metrics=RegistrationMetrics(
                 ncc_before=verdict.ncc_before,
                 ncc_after=verdict.ncc_after,
@@ -354,9 +348,9 @@ class Registrar:
             warped_image=self._merged(raw, warped) if self.output == "both" else None,
         )
 
-    def _lines(self, raw: Pixels, passes: _Passes, values: Tensor) -> Pixels:
+    def _lines(self, raw: Pixels, passes: _Passes, values: Pixels) -> Pixels:
         """(n_b, W) float64 px of registered lines; an unpaired last line is the raw one."""
-        lines = passes.scale.to_px(values[0].float().cpu().numpy())
+        lines = passes.scale.to_px(values)
         if len(lines) > passes.paired:
             lines[-1] = split(raw, self.geometry)[1][-1]
         return lines
@@ -369,9 +363,9 @@ class Registrar:
         image = merge(forward, backward, self.geometry)
         before = (float("nan"), float("nan"))
         if passes is not None:
-            compared = passes.target[:, : passes.paired], [passes.backward[:, : passes.paired]]
+            compared = passes.target[: passes.paired], [passes.backward[: passes.paired]]
             similarity = compare(*compared, passes.scale.pedestal)
-            before = (float(similarity.ncc), float(similarity.ssim))
+            before = (float(similarity.ncc[0]), float(similarity.ssim[0]))
         with np.errstate(over="ignore"):  # what float32 does not hold is infinite in `warped`, and right in `image`
             lines = np.array(backward, np.float32, order="C")
         elapsed = 1e3 * (time.perf_counter() - began)

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from .compiled import compiled
 from .errors import InputError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    Array = TypeVar("Array", bound=np.ndarray[Any, Any] | Tensor)
-else:
-    Array = TypeVar("Array")
+Array = np.ndarray[Any, Any]
 
 LineAxis = Literal["rows", "columns"]
 Pass = Literal["forward", "backward"]
 SlowAxis = Literal["continuous", "stepped", "interleaved"]
 Kernel = Literal["linear", "cubic", "lanczos"]
+
+NEAR = 1e-9  # px from another px, within which the windowed sinc is read there: it would be divided by 0
 
 FEWEST_LINES, SHORTEST_LINE_PX = 16, 32
 """Of a raw frame without its crop: fewer say too little of the displacement."""
@@ -104,13 +102,13 @@ def split(raw: Array, geometry: ScanGeometry) -> tuple[Array, Array]:
     Parameters
     ----------
     raw
-        (..., H, W), NumPy or torch, any dtype.
+        (..., H, W), any dtype.
 
     Returns
     -------
     forward, backward
-        (..., n_f, W) and (..., n_b, W), lines as rows and both left to right. Views of `raw`, except that torch
-        copies mirrored lines. With an odd number of lines the first pass has one more.
+        (..., n_f, W) and (..., n_b, W), lines as rows and both left to right. Views of `raw`. With an odd number
+        of lines the first pass has one more.
 
     Raises
     ------
@@ -127,7 +125,7 @@ def split(raw: Array, geometry: ScanGeometry) -> tuple[Array, Array]:
     first, second = lines[..., 0::2, :], lines[..., 1::2, :]
     forward, backward = (first, second) if geometry.first == "forward" else (second, first)
     if geometry.backward_mirrored:
-        backward = _mirrored(backward)
+        backward = backward[..., ::-1]
     return forward[..., start : width - end], backward[..., start : width - end]
 
 
@@ -137,7 +135,7 @@ def merge(forward: Array, backward: Array, geometry: ScanGeometry) -> Array:
     Parameters
     ----------
     forward, backward
-        (..., n_f, W) and (..., n_b, W) of one dtype and library.
+        (..., n_f, W) and (..., n_b, W) of one dtype.
 
     Returns
     -------
@@ -149,8 +147,6 @@ def merge(forward: Array, backward: Array, geometry: ScanGeometry) -> Array:
         If the numbers of lines cannot come from one frame, or the other axes differ.
     """
     n_forward, n_backward = forward.shape[-2], backward.shape[-2]
-    first: Any
-    second: Any
     first, second = (forward, backward) if geometry.first == "forward" else (backward, forward)
     same = forward.shape[:-2] == backward.shape[:-2] and forward.shape[-1] == backward.shape[-1]
     if not same or first.shape[-2] - second.shape[-2] not in (0, 1):
@@ -159,14 +155,13 @@ def merge(forward: Array, backward: Array, geometry: ScanGeometry) -> Array:
             f"shapes, or one line more in the {geometry.first} pass"
         )
     if geometry.backward_mirrored:
-        backward = _mirrored(backward)
+        backward = backward[..., ::-1]
         first, second = (forward, backward) if geometry.first == "forward" else (backward, forward)
     shape = (*forward.shape[:-2], n_forward + n_backward, forward.shape[-1])
-    lines: Any = np.empty(shape, forward.dtype) if isinstance(forward, np.ndarray) else forward.new_empty(shape)
+    lines = np.empty(shape, forward.dtype)
     lines[..., 0::2, :] = first
     lines[..., 1::2, :] = second
-    frames: Array = _lines_as_rows(lines, geometry)
-    return frames
+    return _lines_as_rows(lines, geometry)
 
 
 def forward_at_backward_lines(forward: Array, n_backward: int, geometry: ScanGeometry) -> Array:
@@ -186,17 +181,13 @@ def forward_at_backward_lines(forward: Array, n_backward: int, geometry: ScanGeo
     -------
     (..., n_b, W); at the edges of the frame the one neighbour that exists.
     """
-    earlier: Any
-    later: Any
     earlier, later = forward_neighbours(forward, n_backward, geometry)
-    weight = earlier_weight(forward.shape[-1], geometry)
-    if isinstance(forward, np.ndarray):
-        ramp: Any = weight.astype(forward.dtype)
-    else:
-        import torch
-
-        ramp = torch.as_tensor(weight, dtype=forward.dtype, device=forward.device)
-    between: Array = earlier if geometry.slow_axis == "stepped" else later + ramp * (earlier - later)
+    if geometry.slow_axis == "stepped":
+        return earlier
+    ramp = earlier_weight(forward.shape[-1], geometry).astype(forward.dtype)
+    between: Array = earlier - later
+    between *= ramp
+    between += later
     return between
 
 
@@ -233,106 +224,69 @@ def move_lines(lines: Array, displacement_px: Array, kernel: Kernel = "lanczos")
     Parameters
     ----------
     lines
-        (..., n, W), floating; NumPy or torch. Beyond its ends a line goes on with its end value.
+        (..., n, W), floating. Beyond its ends a line goes on with its end value.
     displacement_px
-        Broadcastable to the shape of `lines`, same library; px, positive moves content to the right.
+        Broadcastable to the shape of `lines`; px, positive moves content to the right.
     kernel
         "linear"; "cubic": Keys 1981, a = -1/2, 4 points; "lanczos": windowed sinc, 6 points, weights normalized to
         sum 1 so that a constant line stays constant.
 
     Returns
     -------
-    Same shape and dtype as `lines`. In torch, differentiable in both arguments.
+    Same shape and dtype as `lines`.
     """
     if kernel not in get_args(Kernel):
         raise InputError(f"kernel is {kernel!r}; expected one of {', '.join(get_args(Kernel))}")
-    moved: Any
-    if not isinstance(lines, np.ndarray):
-        moved = _move_lines_torch(lines, displacement_px, kernel)
-        return moved  # type: ignore[no-any-return]
     width = lines.shape[-1]
-    position = np.arange(width, dtype=np.float64) - np.asarray(displacement_px, dtype=np.float64)
-    position = np.broadcast_to(position.clip(0, width - 1), lines.shape)
-    left = np.floor(position)
-    first, weights = _kernel_weights(position - left, kernel)
-    left = left.astype(np.intp) + first
-    moved = np.zeros(lines.shape, np.float64)
-    for k, weight in enumerate(weights):
-        moved += weight * np.take_along_axis(lines, (left + k).clip(0, width - 1), axis=-1)
-    return moved.astype(lines.dtype)  # type: ignore[no-any-return]
+    if not lines.size:
+        return lines.copy()
+    # Half precision is computed in single.
+    exact = np.require(lines, np.promote_types(lines.dtype, np.float32), "C").reshape(-1, width)
+    displacement = np.broadcast_to(displacement_px, lines.shape).reshape(-1, width)
+    moved = np.empty_like(exact)
+    _move(exact, displacement, get_args(Kernel).index(kernel), moved)
+    return moved.reshape(lines.shape).astype(lines.dtype, copy=False)
 
 
-def _move_lines_torch(lines: Any, displacement_px: Any, kernel: Kernel) -> Tensor:
-    import torch
-
-    width = lines.shape[-1]
-    # Half precision cannot hold a sub-pixel position on a line of hundreds of px.
-    dtype = torch.promote_types(lines.dtype, torch.float32)
-    grid = torch.arange(width, dtype=dtype, device=lines.device)
-    displacement_px = torch.as_tensor(displacement_px, dtype=dtype, device=lines.device)
-    position = (grid - displacement_px).clip(0, width - 1).expand(lines.shape)
-    left = position.detach().floor()
-    first, weights = _kernel_weights(position - left, kernel)
-    # Padding once instead of clipping every index: 2 taps beyond each end are enough for all kernels.
-    padded = torch.cat(
-        [lines[..., :1].expand(*lines.shape[:-1], 2), lines, lines[..., -1:].expand(*lines.shape[:-1], 3)], -1
-    )
-    index = left.long() + (first + 2)
-    moved: Tensor = weights[0] * padded.gather(-1, index)
-    for k, weight in enumerate(weights[1:], 1):
-        moved = moved + weight * padded.gather(-1, index + k)
-    return moved.to(lines.dtype)
-
-
-def _kernel_weights(t: Any, kernel: Kernel) -> tuple[int, list[Any]]:
-    """Offset of the first point from the left neighbour, and the weight of each point, for fractions t in [0, 1)."""
-    if kernel == "linear":
-        return 0, [1 - t, t]
-    if kernel == "cubic":
-        return -1, [
-            t * (t * (1 - 0.5 * t) - 0.5),
-            1 + t * t * (1.5 * t - 2.5),
-            t * (0.5 + t * (2 - 1.5 * t)),
-            t * t * (0.5 * t - 0.5),
-        ]
-    # sin(pi (t - k)) alternates in sign with k, so two more trigonometric evaluations serve all six points.
-    if isinstance(t, np.ndarray):
-        sine, third_sine, third_cosine = np.sin(np.pi * t), np.sin(np.pi / 3 * t), np.cos(np.pi / 3 * t)
-    else:
-        sine, third_sine, third_cosine = (math.pi * t).sin(), (math.pi / 3 * t).sin(), (math.pi / 3 * t).cos()
-    weights = []
-    for k in range(-2, 4):
-        distance = t - k
-        near = abs(distance) < 1e-4
-        window = third_sine * math.cos(math.pi * k / 3) - third_cosine * math.sin(math.pi * k / 3)
-        value = (-1) ** k * sine * window / (distance * distance + near)
-        weights.append(value * ~near + near * (math.pi**2 / 3))
-    total = sum(weights)
-    return -2, [weight / total for weight in weights]
+@compiled
+def _move(lines: Array, displacement_px: Array, kernel: int, moved: Array) -> None:
+    """(n, W) each; `kernel` is its place in `Kernel`."""
+    width = lines.shape[1]
+    last = width - 1
+    third = math.pi / 3
+    for i in range(lines.shape[0]):
+        line = lines[i]
+        for x in range(width):
+            position = min(max(x - displacement_px[i, x], 0.0), float(last))
+            left = max(min(int(position), last), 0)  # also where it is NaN
+            t = position - left
+            if kernel == 0:
+                moved[i, x] = line[left] + t * (line[min(left + 1, last)] - line[left])
+            elif kernel == 1:
+                moved[i, x] = (
+                    t * (t * (1 - 0.5 * t) - 0.5) * line[max(left - 1, 0)]
+                    + (1 + t * t * (1.5 * t - 2.5)) * line[left]
+                    + t * (0.5 + t * (2 - 1.5 * t)) * line[min(left + 1, last)]
+                    + t * t * (0.5 * t - 0.5) * line[min(left + 2, last)]
+                )
+            elif t < NEAR or t > 1 - NEAR:  # on a px
+                moved[i, x] = line[left if t < NEAR else min(left + 1, last)]
+            else:
+                total, of_weights = 0.0, 0.0
+                for k in range(-2, 4):
+                    # sin(pi (t - k)) alternates in sign with k; its size falls out of the ratio.
+                    weight = math.sin(third * (t - k)) / ((t - k) * (t - k)) * (1 - 2 * (k % 2))
+                    total += weight * line[max(min(left + k, last), 0)]
+                    of_weights += weight
+                moved[i, x] = total / of_weights
 
 
-def _lines_as_rows(frames: Any, geometry: ScanGeometry) -> Any:
-    if geometry.line_axis == "rows":
-        return frames
-    return np.swapaxes(frames, -1, -2) if isinstance(frames, np.ndarray) else frames.transpose(-1, -2)
+def _lines_as_rows(frames: Array, geometry: ScanGeometry) -> Array:
+    return frames if geometry.line_axis == "rows" else np.swapaxes(frames, -1, -2)
 
 
-def _mirrored(lines: Any) -> Any:
-    if isinstance(lines, np.ndarray):
-        return lines[..., ::-1]
-    import torch
-
-    # torch does not flip the wider unsigned types on every device, but it does the signed ones of the same bits.
-    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}.get(lines.dtype)
-    return lines.flip(-1) if signed is None else lines.view(signed).flip(-1).view(lines.dtype)
-
-
-def _take_lines(lines: Any, index: np.ndarray[Any, Any]) -> Any:
+def _take_lines(lines: Array, index: np.ndarray[Any, Any]) -> Array:
     """Lines by index, as a view where the index is a plain run."""
     if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
         return lines[..., int(index[0]) : int(index[0]) + len(index), :]
-    if isinstance(lines, np.ndarray):
-        return lines[..., index, :]
-    import torch
-
-    return lines.index_select(-2, torch.as_tensor(index, device=lines.device))
+    return lines[..., index, :]

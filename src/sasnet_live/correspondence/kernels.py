@@ -6,34 +6,19 @@ frame may be given to several threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import njit
+
+from sasnet_live.compiled import compiled
 
 from .arrays import Floats
 
-Loop = TypeVar("Loop", bound=Callable[..., Any])
-
-# Sums may be taken in any order and products fused; infinite values and NaN keep their meaning.
-REORDERED = {"reassoc", "contract", "arcp", "nsz"}
 # Of differences 2, 4 and 6 px apart: a derivative that is exact for polynomials of degree 6.
 SLOPE_WEIGHTS = (np.float32(3 / 4), np.float32(-3 / 20), np.float32(1 / 60))
 
 
-def _compiled(loop: Loop) -> Loop:
-    """Compiled when it is first called; kept on disk for the next start."""
-    how: dict[str, Any] = {"nogil": True, "fastmath": REORDERED, "error_model": "numpy"}
-    try:
-        kept: Loop = njit(cache=True, **how)(loop)
-        return kept
-    except RuntimeError:  # nowhere to keep it: compiled anew at each start
-        compiled: Loop = njit(**how)(loop)
-        return compiled
-
-
-@_compiled
+@compiled
 def _slopes(line: Floats, slopes: Floats) -> None:
     """Derivative at each px of a line (W,), which goes on with its end values."""
     width = line.shape[0]
@@ -54,7 +39,7 @@ def _slopes(line: Floats, slopes: Floats) -> None:
         )
 
 
-@_compiled
+@compiled
 def _read(line: Floats, slopes: Floats, profile: Floats, creep: Floats, q: float, y: float, out: Floats) -> None:
     """``out(x) = line(x - d(x))`` by the cubic through values and slopes; beyond its ends the line's end values.
 
@@ -74,7 +59,7 @@ def _read(line: Floats, slopes: Floats, profile: Floats, creep: Floats, q: float
         out[x] = begin + t * (rise + t * (step - rise - third + t * third))
 
 
-@_compiled
+@compiled
 def move(images: Floats, profile: Floats, creep: Floats, q: Floats, down: Floats, out: Floats) -> None:
     """Lines displaced by ``profile(x) + q(y) + y creep(x)``.
 
@@ -93,7 +78,7 @@ def move(images: Floats, profile: Floats, creep: Floats, q: Floats, down: Floats
         _read(images[i], slopes, profile, creep, q[i], down[i], out[i])
 
 
-@_compiled
+@compiled
 def linearize(
     target: Floats,
     images: Floats,
@@ -149,7 +134,7 @@ def linearize(
         shared[i] = np.float32(0.25) * both
 
 
-@_compiled
+@compiled
 def autocorrelation(values: Floats, every: int, along: Floats, down: Floats) -> None:
     """Sums of products of (n, W) values with themselves so many px along the line, and so many lines further down.
 
@@ -179,7 +164,7 @@ def autocorrelation(values: Floats, every: int, along: Floats, down: Floats) -> 
         down[lag] = total
 
 
-@_compiled
+@compiled
 def solve_tridiagonal(diagonal: Floats, coupling: float, right: Floats) -> None:
     """``(diag(diagonal) + coupling L) x = right``, L the Laplacian of a path with free ends; solved in place.
 
@@ -208,7 +193,7 @@ def solve_tridiagonal(diagonal: Floats, coupling: float, right: Floats) -> None:
             right[i, k] -= ratio[i] * right[i + 1, k]
 
 
-@_compiled
+@compiled
 def cell_means(images: Floats, size: int, cells: Floats) -> None:
     """Means (c, W) of (n, W) over cells of `size` lines, the last one of those that are left.
 
@@ -227,7 +212,7 @@ def cell_means(images: Floats, size: int, cells: Floats) -> None:
             of_cell[x] *= share
 
 
-@_compiled
+@compiled
 def smooth_cells(cells: Floats, box: int, repeats: int, out: Floats) -> None:
     """(c, W) averaged with the cells above and below, then by moving averages along the line; ends go on.
 
@@ -257,7 +242,7 @@ def smooth_cells(cells: Floats, box: int, repeats: int, out: Floats) -> None:
                 longer[reach + x] = out[k, x]
 
 
-@_compiled
+@compiled
 def sum_spectra(
     first: Floats, second: Floats, of_first: Floats, of_second: Floats, shared: Floats, products: Floats
 ) -> None:
@@ -284,7 +269,7 @@ def sum_spectra(
             shared[k] += complex(a.real * b.real + a.imag * b.imag, a.imag * b.real - a.real * b.imag)
 
 
-@_compiled
+@compiled
 def subtract_between(images: Floats, cells: Floats, out: Floats, squares: Floats) -> None:
     """Images less what (cells, W) values, interpolated linearly down the frame, say; squares of it averaged by cell.
 
@@ -315,7 +300,7 @@ def subtract_between(images: Floats, cells: Floats, out: Floats, squares: Floats
             squares[k, x] *= share
 
 
-@_compiled
+@compiled
 def multiply_between(images: Floats, cells: Floats) -> None:
     """Images (n, W) times (c, W) values that are interpolated linearly down the frame; in place."""
     lines, width = images.shape

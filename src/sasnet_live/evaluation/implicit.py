@@ -42,8 +42,8 @@ class ImplicitModel:
     @torch.inference_mode()
     def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:
         """See `Method`."""
-        first, second = (torch.from_numpy(lines)[None].to(self._device) for lines in (forward, backward))
-        target = forward_at_backward_lines(first, second.shape[1], geometry)
+        target = forward_at_backward_lines(forward, len(backward), geometry)
+        first, second = (torch.from_numpy(lines)[None].to(self._device) for lines in (target, backward))
         # The published network does not look at the neighbouring lines.
-        rendered = self._network(second, target, target, target).rendered
+        rendered = self._network(second, first, first, first).rendered
         return Registered(rendered[0].float().cpu().numpy())

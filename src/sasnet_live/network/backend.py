@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from sasnet_live.errors import InputError
 
 from .checkpoint import ModelCard, find_weights, load_model, shipped_weights
-from .inputs import RenderInputs
+from .inputs import Lines, RenderInputs
 from .precision import DTYPES, resolved_precision, with_convolutions_in
 from .sasnet import SASNet
 
@@ -33,8 +33,8 @@ class Renderer(Protocol):
     card: ModelCard | None
     precision: str
 
-    def render(self, inputs: RenderInputs) -> Tensor:
-        """(B, n, W) float32, units of the inputs."""
+    def render(self, inputs: RenderInputs) -> Lines:
+        """(n, W) float32, units of the inputs."""
         ...
 
 
@@ -45,7 +45,7 @@ class GainRenderer:
         self.name, self.precision = name, "fp32"
         self.card: ModelCard | None = None
 
-    def render(self, inputs: RenderInputs) -> Tensor:
+    def render(self, inputs: RenderInputs) -> Lines:
         """The gain-matched lines, which are part of the inputs."""
         return inputs.matched
 
@@ -58,12 +58,16 @@ class NetworkRenderer:
         self.card: ModelCard | None = card
         self.precision = resolved_precision(precision, device)
         # Converted once: autocast would convert weights and features again in every frame, a fifth of its time.
+        self._device = device
         self._network = with_convolutions_in(network.to(device).eval(), DTYPES[self.precision])
 
-    def render(self, inputs: RenderInputs) -> Tensor:
-        """The residual of the network added to the gain-matched lines."""
-        rendering = self._network(inputs.matched, inputs.target, inputs.earlier, inputs.later)
-        return rendering.rendered  # type: ignore[no-any-return]
+    @torch.inference_mode()
+    def render(self, inputs: RenderInputs) -> Lines:
+        """The residual of the network added to the gain-matched lines: one way to the device, one back."""
+        images = np.stack([inputs.matched, inputs.target, inputs.earlier, inputs.later])
+        rendering = self._network(*torch.from_numpy(images).to(self._device)[:, None])
+        rendered: Lines = rendering.rendered[0].float().cpu().numpy()
+        return rendered
 
 
 def open_renderer(model: str | Path, device: torch.device, precision: str, *, without_network: str) -> Renderer:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from sasnet_live.compiled import compiled
+
+Lines = np.ndarray[Any, np.dtype[Any]]
 
 SMOOTHING_PX = 12.0
 GAIN_RANGE = (0.2, 5.0)
 
 
-def match_gain(target: Tensor, moved: Tensor) -> Tensor:
+def match_gain(target: Lines, moved: Lines) -> Lines:
     """Moved lines with a gain and an offset along the line that fit the target; fine detail is not touched.
 
     Least squares in a sliding window along the line, over all lines: means and covariances of each px column, smoothed
@@ -21,27 +24,35 @@ def match_gain(target: Tensor, moved: Tensor) -> Tensor:
     Parameters
     ----------
     target, moved
-        (B, n, W) aligned passes.
+        (n, W) aligned passes, float32.
 
     Returns
     -------
-    (B, n, W)
+    (n, W) float32
     """
-    target_mean, moved_mean = target.mean(1), moved.mean(1)  # (B, W) each
-    centred = moved - moved_mean[:, None]
-    covariance = (centred * (target - target_mean[:, None])).mean(1)
-    variance = centred.square().mean(1)
-    profiles = _smoothed(torch.stack([target_mean, moved_mean, covariance, variance], 1))
-    target_mean, moved_mean, covariance, variance = profiles[:, :, None].unbind(1)  # (B, 1, W) each
-    gain = (covariance / (variance + 1e-20)).clamp(*GAIN_RANGE)
-    return torch.addcmul(target_mean, moved - moved_mean, gain)
+    profiles = np.zeros((4, target.shape[-1]))
+    _column_moments(target, moved, profiles)
+    smooth = gaussian_filter1d(profiles, SMOOTHING_PX, axis=-1, mode="nearest", truncate=3.0)
+    target_mean, moved_mean, covariance, variance = smooth
+    gain = np.clip(covariance / (variance + 1e-20), *GAIN_RANGE)
+    offset = target_mean - gain * moved_mean
+    matched: Lines = moved * gain.astype(np.float32)
+    matched += offset.astype(np.float32)
+    return matched
 
 
-def _smoothed(profiles: Tensor) -> Tensor:
-    """Gaussian average of (B, k, W) along the line; the ends go on."""
-    radius = math.ceil(3 * SMOOTHING_PX)
-    place = torch.arange(-radius, radius + 1, dtype=profiles.dtype, device=profiles.device)
-    kernel = torch.exp(-0.5 * (place / SMOOTHING_PX) ** 2)
-    rows = F.pad(profiles, (radius, radius), mode="replicate").flatten(0, 1)[:, None]
-    smooth: Tensor = F.conv1d(rows, (kernel / kernel.sum())[None, None]).view(profiles.shape)
-    return smooth
+@compiled
+def _column_moments(target: Lines, moved: Lines, profiles: Lines) -> None:
+    """Means of (n, W) target and moved down each column, their covariance, and the variance of moved: (4, W), zeros."""
+    lines, width = target.shape
+    share = 1 / lines
+    of_target, of_moved, covariance, variance = profiles[0], profiles[1], profiles[2], profiles[3]
+    for i in range(lines):
+        for x in range(width):
+            of_target[x] += target[i, x] * share
+            of_moved[x] += moved[i, x] * share
+    for i in range(lines):
+        for x in range(width):
+            apart = moved[i, x] - of_moved[x]
+            covariance[x] += apart * (target[i, x] - of_target[x]) * share
+            variance[x] += apart * apart * share

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+import numpy as np
 
 from sasnet_live.scan import Kernel, ScanGeometry, forward_at_backward_lines, forward_neighbours, move_lines
 
 from .gain import match_gain
 
+Lines = np.ndarray[Any, np.dtype[Any]]
+
 
 @dataclass(frozen=True)
 class RenderInputs:
-    """Lines of B frames at the backward lines' slow-axis positions, (B, n, W) each, units of the raw frame.
+    """Lines of a frame at the backward lines' slow-axis positions, (n, W) float32 each, in units of their own.
 
     Attributes
     ----------
@@ -27,20 +30,20 @@ class RenderInputs:
         Its two lines beside each backward line.
     """
 
-    moved: Tensor
-    matched: Tensor
-    target: Tensor
-    earlier: Tensor
-    later: Tensor
+    moved: Lines
+    matched: Lines
+    target: Lines
+    earlier: Lines
+    later: Lines
 
 
 def render_inputs(
-    forward: Tensor,
-    backward: Tensor,
-    displacement_px: Tensor,
+    forward: Lines,
+    backward: Lines,
+    displacement_px: Lines,
     geometry: ScanGeometry,
     *,
-    target: Tensor | None = None,
+    target: Lines | None = None,
     kernel: Kernel = "cubic",
 ) -> RenderInputs:
     """Move the backward lines and gather what the renderer is to see.
@@ -48,9 +51,9 @@ def render_inputs(
     Parameters
     ----------
     forward, backward
-        (B, n_f, W) and (B, n_b, W) float.
+        (n_f, W) and (n_b, W) float32.
     displacement_px
-        (B, n_b, W).
+        (n_b, W).
     target
         `forward_at_backward_lines(forward, n_b, geometry)`, if it is there already.
     """

@@ -83,25 +83,22 @@ def make_sample(
     units = IntensityScale.of(*passes)
     if isinstance(units, str):
         return None
-    forward, backward = (torch.from_numpy(units.to_values(lines))[None] for lines in passes)
-    target = forward_at_backward_lines(forward, backward.shape[1], geometry)
-    if not all(bool(lines.max() > lines.min()) for lines in (target, backward)):
+    forward, backward = (units.to_values(lines) for lines in passes)
+    target = forward_at_backward_lines(forward, len(backward), geometry)
+    if not all(lines.max() > lines.min() for lines in (target, backward)):
         return None
-    with torch.no_grad():
-        if correspondence == "explicit":
-            found = find_displacement(target[0].numpy(), backward[0].numpy(), centre_px=geometry.line_offset)
-            displacement = torch.from_numpy(found.displacement_px)[None]
-        else:
-            displacement = torch.zeros_like(backward)
-        inputs = render_inputs(forward, backward, displacement, geometry, target=target)
-        level, scale = intensity_scale(target)
-    reference = inputs.target if truth is None else torch.from_numpy(units.to_values(truth))[None]
+    displacement = np.zeros_like(backward)
+    if correspondence == "explicit":
+        displacement = find_displacement(target, backward, centre_px=geometry.line_offset).displacement_px
+    inputs = render_inputs(forward, backward, displacement, geometry, target=target)
+    reference = inputs.target if truth is None else units.to_values(truth)
     source = inputs.matched if correspondence == "explicit" else backward
-    images = torch.cat([source, inputs.target, inputs.earlier, inputs.later, reference])
-    images = (images - level) / scale
-    if not bool(images.isfinite().all()) or float(images.abs().max()) > 1000:
+    images = np.stack([source, inputs.target, inputs.earlier, inputs.later, reference])
+    level, scale = (float(each) for each in intensity_scale(torch.from_numpy(target)[None]))
+    images = (images - np.float32(level)) / np.float32(scale)
+    if not np.isfinite(images).all() or np.abs(images).max() > 1000:
         return None
-    return Sample(images.numpy().astype(np.float16))
+    return Sample(images.astype(np.float16))
 
 
 def collate(samples: list[Sample]) -> Batch:

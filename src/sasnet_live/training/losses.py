@@ -7,9 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sasnet_live.metrics import ncc, ssim
-
 from .data import Batch
+from .similarity import ncc, ssim
 from .weights import LossWeights
 
 LEAST_DEVIATION = 0.1  # of a sample, in deviations of the whole frame that it is from

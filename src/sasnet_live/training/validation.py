@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sasnet_live.metrics import ncc, ssim
 from sasnet_live.network.config import CorrespondenceKind
 
 from .data import Sample, collate, make_sample
+from .similarity import ncc, ssim
 
 
 @dataclass(frozen=True)
