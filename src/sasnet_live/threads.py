@@ -1,10 +1,21 @@
-"""How torch's threads wait: measured to matter more than anything else where cores are shared."""
+"""How threads of libraries wait: measured to matter more than anything else where cores are shared."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 SPIN_COUNT = 20_000
+
+_inside = threading.Lock()
+_users = 0
+_limit: Any = None
 
 
 def share_cores() -> None:
@@ -17,3 +28,31 @@ def share_cores() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """NumPy's linear algebra in the calling thread alone, meanwhile.
+
+    The displacement's matrices are small. OpenBLAS gives parts of them to other threads all the same, and these spin
+    for tens of ms after each: a second core was busy for as long as the first, doing nothing. The setting is the
+    process's: it is taken back when the last of those who are inside at the same time has left.
+    """
+    global _users, _limit
+    with _inside:
+        if _users == 0:
+            _limit = _controller().limit(limits=1, user_api="blas")
+        _users += 1
+    try:
+        yield
+    finally:
+        with _inside:
+            _users -= 1
+            if _users == 0:
+                _limit.restore_original_limits()
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    """What is loaded when it is first asked for: NumPy and SciPy at least."""
+    return ThreadpoolController()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
+from sasnet_live.threads import one_blas_thread
+
 from .ambiguity import fits_further, preferred
 from .arrays import Floats
 from .coarse import coarse_search
@@ -62,6 +64,7 @@ def default_reach_px(width: int) -> int:
     return max(6, round(width / 10))
 
 
+@one_blas_thread()
 def find_displacement(
     target: Floats,
     backward: Floats,
