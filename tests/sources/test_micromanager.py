@@ -204,6 +204,26 @@ def test_live_mode_delivers_each_image_once_in_order(
     assert collector.threads == {"sasnet-live-poll"}
 
 
+@pytest.mark.parametrize("core_name", ["demo_core", "python_core"])
+def test_nobody_asks_the_core_once_live_mode_was_stopped(
+    core_name: str, collector: Collector, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be started again at once; a core of Python devices that is asked meanwhile takes itself for stopped."""
+    core = request.getfixturevalue(core_name)
+    asked = LivePoll._sequence_running
+    monkeypatch.setattr(LivePoll, "_sequence_running", lambda poll: bool(time.sleep(0.2)) or asked(poll))
+    source = MicroManagerSource(core)
+    source.start(collector)
+    for count in range(1, 4):
+        core.startContinuousSequenceAcquisition(0)
+        wait_for(lambda: len(collector.frames) >= 3)
+        core.stopSequenceAcquisition()
+        assert not [thread for thread in threading.enumerate() if thread.name == "sasnet-live-poll"]
+        assert [reason for reason, *_ in collector.ends] == ["stopped"] * count
+        collector.frames.clear()
+    source.stop()
+
+
 def test_images_missed_by_the_poll_are_fetched_from_the_buffer(
     demo_core: Any, source: MicroManagerSource, collector: Collector
 ) -> None:

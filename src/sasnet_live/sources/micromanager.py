@@ -277,7 +277,13 @@ class MicroManagerSource:
         poll.start()
 
     def _on_live_stopped(self, camera: str) -> None:
-        self._stop_polling()
+        """Whoever stopped may start again at once, and a core that is asked meanwhile whether it runs forgets that.
+
+        pymmcore-plus 0.18: `isSequenceRunning` finds the thread of a Python camera ended, and takes the new one for it.
+        """
+        poll = self._stop_polling()
+        if poll is not None:
+            poll.join()
 
     def _on_pixel_size_changed(self, size_um: float) -> None:
         self._pixel_size_um = size_um
@@ -333,9 +339,10 @@ class MicroManagerSource:
             state["exposure_ms"] = self._core.getExposure()
         return state
 
-    def _stop_polling(self) -> None:
-        """Ask the poll to end, without waiting: this may be the thread of a GUI."""
+    def _stop_polling(self) -> LivePoll | None:
+        """Ask the poll to end, without waiting; which one it was."""
         with self._polls_lock:
             poll, self._poll = self._poll, None
         if poll is not None:
             poll.stop()
+        return poll
