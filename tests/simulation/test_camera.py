@@ -13,7 +13,7 @@ import pytest
 unicore = pytest.importorskip("pymmcore_plus.experimental.unicore")
 useq = pytest.importorskip("useq")
 
-from sasnet_live.simulation.camera import config_path  # noqa: E402
+from sasnet_live.simulation.camera import VARIANTS, _rendered, config_path  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +127,12 @@ def test_an_acquisition_gets_all_of_its_frames(core: Any, sequenced: bool) -> No
     assert len({frame.tobytes() for frame in frames}) > 1, "frames differ in jitter and noise"
 
 
-def test_it_keeps_a_rate_of_60_frames_a_second_once_frames_are_rendered(core: Any) -> None:
-    core.setProperty("ORPAM", "Lines", 512)
-    core.setProperty("ORPAM", "PixelsPerLine", 512)
-    core.setExposure(1000 / 60)
-    for _ in range(6):
+def test_frames_are_rendered_once(core: Any) -> None:
+    """What keeps a rate of 60 frames a second: after the first few, frames are copied."""
+    core.setProperty("ORPAM", "Drift_px", 0)
+    for _ in range(VARIANTS):
         core.snap()
-    core.startContinuousSequenceAcquisition(0)
-    start = time.perf_counter()
-    number = 0
-    while number < 60 and time.perf_counter() - start < 10:
-        time.sleep(0.01)
-        try:
-            number = int(core.getLastImageAndMD()[1]["ImageNumber"])
-        except IndexError:
-            continue
-    elapsed = time.perf_counter() - start
-    core.stopSequenceAcquisition()
-    assert number / elapsed > 40, "60 on an idle machine; this one may be busy"
+    rendered = _rendered.cache_info().misses
+    for _ in range(3 * VARIANTS):
+        core.snap()
+    assert _rendered.cache_info().misses == rendered
