@@ -25,10 +25,11 @@ import napari  # noqa: E402
 from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QApplication, QDockWidget, QScrollArea  # noqa: E402
 
-from sasnet_live.plugin import live_source, sample_data  # noqa: E402
-from sasnet_live.plugin.live_widget import LiveWidget  # noqa: E402
-from sasnet_live.plugin.reprocess_widget import ReprocessWidget  # noqa: E402
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore  # noqa: E402
+from sasnet_live.plugin.live.live_widget import LiveWidget  # noqa: E402
+from sasnet_live.plugin.readers import sample_data  # noqa: E402
+from sasnet_live.plugin.reprocess.reprocess_widget import ReprocessWidget  # noqa: E402
+from sasnet_live.session import live_source  # noqa: E402
+from sasnet_live.session.settings import LiveSettings, SettingsStore  # noqa: E402
 
 SIZE = (1360, 860)
 PATIENCE_S = 40.0

@@ -16,7 +16,7 @@ import pytest
 from sasnet_live.errors import InputError
 from sasnet_live.plugin import fine_tune, fine_tune_process
 from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
-from sasnet_live.plugin.settings import LiveSettings
+from sasnet_live.session.settings import LiveSettings
 
 
 def until(condition: Callable[[], bool], patience_s: float = 60) -> None:

@@ -19,8 +19,7 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
-
-from .settings import LiveSettings, data_folder
+from sasnet_live.session.settings import LiveSettings, data_folder
 
 FEWEST_FRAMES = 16
 ENDING_S = 15.0

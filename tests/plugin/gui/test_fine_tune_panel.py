@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sasnet_live.plugin import fine_tune_panel
 from sasnet_live.plugin.fine_tune import FineTuneState
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.plugin.panels import fine_tune_panel
+from sasnet_live.session.settings import SettingsStore
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 PATIENCE_MS = 40_000
