@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from sasnet_live.plugin.readers.reader import summary
 from sasnet_live.session.verdict import Verdict, is_result
 
 GOOD: dict[str, Any] = {"accepted": True, "reason": ""}
@@ -41,11 +40,6 @@ def test_what_is_said_of_a_result(figures: list[dict[str, Any]], text: str, name
     assert verdict.name("scan", "registered") == name
     assert verdict.name("scan") == file
     assert verdict.is_clean is ("accepted)" not in name)
-
-
-def test_metadata_of_what_is_opened_again_says_it_too() -> None:
-    assert summary({}, [NOISE, GOOD])["verdict"] == "1 of 2 accepted: noise hides the structure"
-    assert summary({}, [])["verdict"] == ""
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from sasnet_live.session.verdict import Verdict
+from . import zarr_reader
+from .layer_data import LayerData, summary
 
 IN_MEMORY_BYTES = 2**30
 """Of a recording that is read at once. A packed file may hold far more than its size tells."""
 
-LayerData = tuple[np.ndarray[Any, Any], dict[str, Any], str]
 Reader = Callable[[Any], list[LayerData]]
 
 
@@ -28,9 +28,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
         return _read_tiff if read_record(name) else None
     if name.suffix.lower() == ".zarr":
-        from .zarr_reader import read, record_of
-
-        return read if record_of(name) else None
+        return zarr_reader.read if zarr_reader.record_of(name) else None
     return None
 
 
@@ -100,15 +98,3 @@ class _Stored:
 def _channel_names(layout: Any) -> list[str]:
     count = layout.size("C") or 1
     return list(layout.channel_names) or [f"channel {number}" for number in range(count)]
-
-
-def summary(record: dict[str, str], figures: list[dict[str, Any]]) -> dict[str, Any]:
-    """How it was processed, how many frames were registered, the mean figures, and those of each frame."""
-    verdict = Verdict.of(figures)
-    names = ("ncc_before", "ncc_after", "ssim_before", "ssim_after", "displacement_px_mean", "confidence")
-    means = {}
-    for name in names:
-        values = [one[name] for one in figures if isinstance(one.get(name), (int, float)) and math.isfinite(one[name])]
-        if values:
-            means[name] = sum(values) / len(values)
-    return {"record": record, "verdict": str(verdict) if verdict.frames else "", "means": means, "frames": figures}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from .layer_data import LayerData
+
 FRAMES, LINES, PIXELS = 12, 256, 384
 PIXEL_SIZE_UM = 1.25
-
-LayerData = tuple[np.ndarray[Any, Any], dict[str, Any], str]
 
 
 def calm() -> list[LayerData]:

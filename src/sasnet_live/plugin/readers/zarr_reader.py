@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .reader import LayerData, summary
+from .layer_data import LayerData, summary
 
 Attributes = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.plugin.readers.reader import summary
+from sasnet_live.plugin.readers.layer_data import summary
 from sasnet_live.session.background import Background
 from sasnet_live.session.cores import use_all_cores
 from sasnet_live.session.settings import LiveSettings
