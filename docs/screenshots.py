@@ -162,8 +162,8 @@ def fine_tune() -> Any:
     """A short run on a small simulated recording."""
     import numpy as np
 
-    from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
     from sasnet_live.simulation import random_scanner, record
+    from sasnet_live.training.fine_tune import FineTuneJob, FineTuneSettings, save_frames
 
     rng = np.random.default_rng(0)
     scans = record(0, random_scanner(rng, "hard", 256), rng, 32, height=128, width=256)
@@ -171,7 +171,8 @@ def fine_tune() -> Any:
     frames_file = save_frames([scan.raw for scan in scans], folder)
     viewer = window()
     widget = live(viewer, replace(SETTINGS, expanded=("fine_tune",)))
-    job = FineTuneJob([frames_file], SETTINGS, 0.8, folder=folder, batch_size=4, height=96, width=192)
+    tuned = FineTuneSettings((str(frames_file),), SETTINGS.model, SETTINGS.geometry, 0.8, 4, 96, 192)
+    job = FineTuneJob(tuned, folder)
     widget.form.fine_tune._job = job
     wait(lambda: not job.state.running, 100)
     settle(1.0)

@@ -10,15 +10,9 @@ from typing import Any
 
 import pytest
 
-from sasnet_live.session.settings import FOLDER_VARIABLE, LiveSettings, SettingsStore
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 
 LINES, PIXELS = 64, 96
-
-
-@pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's settings."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "settings"))
 
 
 @pytest.fixture(autouse=True)

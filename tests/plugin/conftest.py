@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from live_sessions import _no_threads_left, _own_settings, settings, small_scanner, store  # noqa: F401
+from live_sessions import _no_threads_left, settings, small_scanner, store  # noqa: F401
+from sasnet_live.plugin.preferences import FOLDER_VARIABLE
 
 
 def _why_not() -> str:
@@ -32,3 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gui"):
                 item.add_marker(pytest.mark.skip(reason=REASON))
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's settings."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "settings"))

@@ -103,7 +103,7 @@ def test_napari_discovers_the_plugin_from_a_wheel(wheel_folder: Path) -> None:
     "module",
     [
         *("session.engine", "session.settings", "session.trust", "session.recorder"),
-        *("plugin.readers.reader", "plugin.readers.sample_data", "plugin.fine_tune"),
+        *("plugin.readers.reader", "plugin.readers.sample_data", "training.fine_tune"),
     ],
 )
 def test_parts_without_windows_load_neither_qt_nor_torch(module: str) -> None:

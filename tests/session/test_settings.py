@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sasnet_live.session.settings import FOLDER_VARIABLE, LiveSettings, SettingsStore, data_folder
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -55,12 +55,6 @@ def test_settings_that_cannot_be_kept_are_no_error(tmp_path: Path) -> None:
     SettingsStore(tmp_path / "file" / "settings.json").save(LiveSettings())
     SettingsStore(None).save(LiveSettings())
     assert SettingsStore(None).load() == LiveSettings()
-
-
-def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "here"))
-    assert data_folder() == tmp_path / "here"
-    assert SettingsStore.default().path == tmp_path / "here" / "settings.json"
 
 
 def test_geometry_has_the_values_of_the_panel() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -26,8 +25,6 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 LONGEST_SETTLE_S = 3600.0
 """Longer than any program rests in the middle of a file."""
-
-FOLDER_VARIABLE = "SASNET_LIVE_SETTINGS"
 
 
 @dataclass(frozen=True)
@@ -128,25 +125,6 @@ class LiveSettings:
         return cls(**kept)
 
 
-@dataclass(frozen=True)
-class DisplayPreferences:
-    """What is chosen in napari's Preferences, under SASNet Live."""
-
-    rate_hz: int = 30
-    overlay_font_size: int = 11
-
-
-def display_preferences() -> DisplayPreferences:
-    """As chosen, or the defaults where napari does not know the plugin's settings."""
-    try:
-        from napari.settings import get_plugin_settings
-
-        display = get_plugin_settings("sasnet-live").display
-        return DisplayPreferences(int(display.rate_hz), int(display.overlay_font_size))
-    except (ImportError, KeyError, AttributeError, TypeError, ValueError):
-        return DisplayPreferences()
-
-
 class SettingsStore:
     """A JSON file with the settings; without a path nothing is kept, which is what tests of napari get.
 
@@ -155,12 +133,6 @@ class SettingsStore:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-
-    @classmethod
-    def default(cls) -> SettingsStore:
-        """Beside napari's own settings, or in the folder that `SASNET_LIVE_SETTINGS` names."""
-        folder = data_folder()
-        return cls(None if folder is None else folder / "settings.json")
 
     def load(self) -> LiveSettings:
         """What was kept, or the defaults."""
@@ -182,13 +154,3 @@ class SettingsStore:
             write_whole(self.path, json.dumps(asdict(settings), indent=1).encode())
         except OSError as error:
             _log.warning("%s cannot be written, settings are not kept: %s", self.path, error)
-
-
-def data_folder() -> Path | None:
-    """Folder for what the plugin keeps; None where napari keeps nothing either."""
-    if os.environ.get(FOLDER_VARIABLE):
-        return Path(os.environ[FOLDER_VARIABLE])
-    from napari.settings import get_settings
-
-    path = get_settings().config_path
-    return None if path is None else Path(path).parent / "sasnet-live"

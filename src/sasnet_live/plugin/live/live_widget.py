@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout
 from sasnet_live.errors import InputError
 from sasnet_live.plugin.notify import Faults, complain, tell, warn
 from sasnet_live.plugin.panels import model_panel
+from sasnet_live.plugin.preferences import display_preferences, settings_store
 from sasnet_live.plugin.widgets.dock import DockWidget
 from sasnet_live.plugin.widgets.theme import Palette
 from sasnet_live.session.background import Background
@@ -22,7 +23,7 @@ from sasnet_live.session.detection import as_settings, detect, in_words
 from sasnet_live.session.engine import EngineState, LiveEngine
 from sasnet_live.session.history import History
 from sasnet_live.session.microscope import toggle_live
-from sasnet_live.session.settings import LiveSettings, SettingsStore, display_preferences
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 from sasnet_live.session.trust import colour_of
 from sasnet_live.sources.live_poll import REFUSALS
 
@@ -78,7 +79,7 @@ class LiveWidget(DockWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, store: SettingsStore | None = None) -> None:
         super().__init__(napari_viewer, "sasnet_live")
-        self._store = store or SettingsStore.default()
+        self._store = store or settings_store()
         self.engine = LiveEngine()
         self.history = History()
         self.form = LiveForm(self.engine, self.history, self._store.load())

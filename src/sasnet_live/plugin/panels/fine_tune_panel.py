@@ -10,11 +10,19 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from sasnet_live.errors import InputError
-from sasnet_live.plugin.fine_tune import FEWEST_FRAMES, FineTuneJob, FineTuneState, new_folder, save_frames
 from sasnet_live.plugin.notify import complain
+from sasnet_live.plugin.preferences import data_folder
 from sasnet_live.plugin.widgets.parts import Choice, Number, form, row
 from sasnet_live.session.engine import LiveEngine
 from sasnet_live.session.settings import LiveSettings
+from sasnet_live.training.fine_tune import (
+    FEWEST_FRAMES,
+    FineTuneJob,
+    FineTuneSettings,
+    FineTuneState,
+    new_folder,
+    save_frames,
+)
 
 
 class FineTunePanel(QWidget):
@@ -118,10 +126,16 @@ class FineTunePanel(QWidget):
     def start(self, recordings: list[Path], folder: Path | None = None, **training: int) -> None:
         """Train on raw recordings."""
         self._end_job()
+        live = self._settings()
         try:
-            self._job = FineTuneJob(
-                recordings, self._settings(), float(self.minutes.value()), folder=folder, **training
+            job = FineTuneSettings(
+                tuple(str(path) for path in recordings),
+                live.model,
+                live.geometry,
+                float(self.minutes.value()),
+                **training,
             )
+            self._job = FineTuneJob(job, folder or new_folder(data_folder()))
         except (InputError, OSError) as error:
             complain(error)
 
@@ -170,7 +184,7 @@ class FineTunePanel(QWidget):
 
     def _train_on_collected(self) -> None:
         try:
-            folder = new_folder()
+            folder = new_folder(data_folder())
             self.start([save_frames(self._engine.collector.take(), folder)], folder)
         except (InputError, OSError) as error:
             complain(error)

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from sasnet_live.errors import InputError
 from sasnet_live.plugin.notify import advice, complain, tell, warn
 from sasnet_live.plugin.panels import geometry_panel, model_panel
+from sasnet_live.plugin.preferences import settings_store
 from sasnet_live.plugin.widgets.dock import DockWidget
 from sasnet_live.plugin.widgets.parts import Choice, PathField
 from sasnet_live.plugin.widgets.status_line import StartButton, StatusLine
@@ -54,7 +55,7 @@ class ReprocessWidget(DockWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, *, store: SettingsStore | None = None) -> None:
         super().__init__(napari_viewer, "sasnet_live_reprocess")
-        self._store = store or SettingsStore.default()
+        self._store = store or settings_store()
         self._job: ReprocessJob | None = None
         self._progress: Any = None
         self._template: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Fine-tuning the weights on the user's own frames, in a process of its own; no Qt."""
+"""Fine-tuning the weights on the user's own frames, in a process of its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,59 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
-from sasnet_live.session.settings import LiveSettings, data_folder
+from sasnet_live.scan import ScanGeometry
 
 FEWEST_FRAMES = 16
 ENDING_S = 15.0
+JOB_FILE = "job.json"
 
 Stage = Literal["preparing", "training", "better", "not better", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class FineTuneSettings:
+    """What to train on, from where and for how long.
+
+    Attributes
+    ----------
+    recordings
+        Raw TIFF stacks; every eighth frame is kept aside, half of those to choose the best weights by, half to judge
+        them by.
+    model
+        To start from: a name or a file.
+    geometry
+        Of the recordings.
+    minutes
+        How long to train.
+    batch_size, height, width
+        See `TrainingSettings`.
+    """
+
+    recordings: tuple[str, ...]
+    model: str = "default"
+    geometry: ScanGeometry = field(default_factory=ScanGeometry)
+    minutes: float = 10.0
+    batch_size: int = 8
+    height: int = 192
+    width: int = 320
+
+    def __post_init__(self) -> None:
+        if not self.recordings:
+            raise InputError("no frames to train on; register live frames first, or choose recordings")
+
+    def save(self, folder: Path) -> Path:
+        """Where the process finds them: the path."""
+        path = folder / JOB_FILE
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> FineTuneSettings:
+        """The reverse."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        geometry = values.pop("geometry")
+        geometry["crop"] = tuple(geometry["crop"])
+        return cls(tuple(values.pop("recordings")), geometry=ScanGeometry(**geometry), **values)
 
 
 @dataclass(frozen=True)
@@ -70,45 +117,15 @@ class FineTuneJob:
 
     Parameters
     ----------
-    recordings
-        Raw TIFF stacks; every eighth frame is kept aside, half of those to choose the best weights by, half to judge
-        them by.
     settings
-        Geometry and the model to start from.
-    minutes
-        How long to train.
+        What to train on.
     folder
-        Where weights and logs go; by default a new one among the plugin's own files.
-    batch_size, height, width
-        Of the training.
+        Where weights and logs go.
     """
 
-    def __init__(
-        self,
-        recordings: Sequence[Path],
-        settings: LiveSettings,
-        minutes: float,
-        *,
-        folder: Path | None = None,
-        batch_size: int = 8,
-        height: int = 192,
-        width: int = 320,
-    ) -> None:
-        if not recordings:
-            raise InputError("no frames to train on; register live frames first, or choose recordings")
-        self.folder = folder or new_folder()
-        job = {
-            "folder": str(self.folder),
-            "recordings": [str(path) for path in recordings],
-            "model": settings.model,
-            "geometry": asdict(settings.geometry),
-            "seconds": 60 * minutes,
-            "batch_size": batch_size,
-            "height": height,
-            "width": width,
-        }
-        path = self.folder / "job.json"
-        path.write_text(json.dumps(job, indent=1), encoding="utf-8")
+    def __init__(self, settings: FineTuneSettings, folder: Path) -> None:
+        self.folder = folder
+        path = settings.save(folder)
         self._lock = threading.Lock()
         self._state = FineTuneState()
         self._cancelled = False
@@ -116,7 +133,7 @@ class FineTuneJob:
         threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2))}
         self._log = (self.folder / "log.txt").open("w", encoding="utf-8")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sasnet_live.plugin.fine_tune_process", str(path)],
+            [sys.executable, "-m", "sasnet_live.training.fine_tune_process", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -193,9 +210,14 @@ class FineTuneJob:
         return lines[-1] if lines else "no log"
 
 
-def new_folder() -> Path:
-    """A folder for one run, named by the time."""
-    kept = data_folder()
+def new_folder(kept: Path | None = None) -> Path:
+    """A folder for one run, named by the time.
+
+    Parameters
+    ----------
+    kept
+        Where; None: among the files that the system throws away some day.
+    """
     parent = Path(tempfile.mkdtemp(prefix="sasnet-live-")) if kept is None else kept / "fine-tuned"
     name = f"{datetime.now():%Y%m%d-%H%M%S}"
     for number in range(100):

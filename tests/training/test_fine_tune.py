@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.plugin import fine_tune, fine_tune_process
-from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
-from sasnet_live.session.settings import LiveSettings
+from sasnet_live.scan import ScanGeometry
+from sasnet_live.training import fine_tune, fine_tune_process
+from sasnet_live.training.fine_tune import FineTuneJob, FineTuneSettings, save_frames
 
 
 def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
@@ -45,7 +45,7 @@ def test_weights_are_offered_only_if_better(
     weights = "/runs/best.safetensors" if better else ""
     done = {"event": "done", "weights": weights, "before": 0.88, "after": 0.92, "better": better}
     scripted(monkeypatch, [BEFORE, *SCORES, done])
-    job = FineTuneJob([tmp_path / "a.tif"], LiveSettings(), 1, folder=tmp_path)
+    job = FineTuneJob(FineTuneSettings(("a.tif",)), tmp_path)
     until(lambda: not job.state.running)
     assert (job.state.stage, job.state.weights) == (stage, weights)
     assert job.state.before == 0.9
@@ -56,7 +56,7 @@ def test_weights_are_offered_only_if_better(
 
 def test_a_process_that_dies_is_a_failure_with_its_last_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scripted(monkeypatch, [BEFORE], status=3)
-    job = FineTuneJob([tmp_path / "a.tif"], LiveSettings(), 1, folder=tmp_path)
+    job = FineTuneJob(FineTuneSettings(("a.tif",)), tmp_path)
     until(lambda: not job.state.running)
     assert job.state.stage == "failed"
     assert "3: last words" in job.state.message
@@ -65,7 +65,7 @@ def test_a_process_that_dies_is_a_failure_with_its_last_words(monkeypatch: pytes
 
 def test_the_real_process_refuses_frames_that_cannot_be_used(tmp_path: Path) -> None:
     path = save_frames([np.zeros((64, 96), np.uint16)] * 16, tmp_path)
-    job = FineTuneJob([path], LiveSettings(model="lite"), 1, folder=tmp_path)
+    job = FineTuneJob(FineTuneSettings((str(path),), "lite", minutes=1), tmp_path)
     until(lambda: not job.state.running)
     assert job.state.stage == "failed"
     assert "frames.tif" in job.state.message
@@ -75,7 +75,7 @@ def test_the_real_process_refuses_frames_that_cannot_be_used(tmp_path: Path) -> 
 def test_the_real_process_can_be_cancelled(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = save_frames(list(rng.integers(0, 999, (16, 64, 96)).astype(np.uint16)), tmp_path)
-    job = FineTuneJob([path], LiveSettings(model="lite"), 10, folder=tmp_path)
+    job = FineTuneJob(FineTuneSettings((str(path),), "lite"), tmp_path)
     until(lambda: job.state.before is not None or not job.state.running)
     assert job.state.running
     job.close()
@@ -114,17 +114,8 @@ def test_weights_are_judged_on_frames_that_they_were_not_chosen_by(
     monkeypatch.setattr(recordings, "recorded_validation", kept_aside)
     monkeypatch.setattr(validation, "validate", score)
     monkeypatch.setattr(loop, "train", train)
-    geometry = {"line_axis": "rows", "crop": [0, 0]}
-    sizes = {"batch_size": 1, "height": 64, "width": 96}
-    job = {
-        "folder": str(tmp_path),
-        "recordings": ["a.tif"],
-        "model": "lite",
-        "geometry": geometry,
-        "seconds": 1,
-        **sizes,
-    }
-    fine_tune_process._run(job)
+    job = FineTuneSettings(("a.tif",), "lite", minutes=1 / 60, batch_size=1, height=64, width=96)
+    fine_tune_process._run(job, tmp_path)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     done = said[-1]
     assert (done["event"], done["better"], bool(done["weights"])) == ("done", better, better)
@@ -138,4 +129,10 @@ def test_too_few_or_different_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="different sizes"):
         save_frames([np.zeros((8, 8))] * 16 + [np.zeros((8, 9))], tmp_path)
     with pytest.raises(InputError, match="no frames"):
-        FineTuneJob([], LiveSettings(), 1, folder=tmp_path)
+        FineTuneSettings(())
+
+
+def test_the_process_has_the_settings_that_it_was_started_with(tmp_path: Path) -> None:
+    geometry = ScanGeometry(line_axis="columns", crop=(2, 3))
+    settings = FineTuneSettings(("a.tif", "b.tif"), "lite", geometry, 0.5, width=96)
+    assert FineTuneSettings.load(settings.save(tmp_path)) == settings

@@ -1,6 +1,6 @@
 """The process that fine-tunes: trains for a stated time, prints a JSON object a line, ends when its starter does.
 
-``python -m sasnet_live.plugin.fine_tune_process JOB.json``; see `fine_tune.FineTuneJob`.
+``python -m sasnet_live.training.fine_tune_process JOB.json``, which a `fine_tune.FineTuneJob` does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .fine_tune import FineTuneSettings
 
 if TYPE_CHECKING:
     from sasnet_live.training.loop import Progress
@@ -36,7 +38,7 @@ def main(path: str) -> int:
     with suppress(OSError):
         os.nice(10)
     try:
-        _run(json.loads(Path(path).read_text(encoding="utf-8")))
+        _run(FineTuneSettings.load(Path(path)), Path(path).parent)
     except KeyboardInterrupt:
         _tell(event="cancelled")
         return 130
@@ -46,34 +48,32 @@ def main(path: str) -> int:
     return 0
 
 
-def _run(job: dict[str, Any]) -> None:
+def _run(job: FineTuneSettings, folder: Path) -> None:
     import torch
 
     from sasnet_live.network.checkpoint import find_weights, load_model, shipped_weights
-    from sasnet_live.scan import ScanGeometry
     from sasnet_live.training.loop import train
     from sasnet_live.training.recordings import recorded_validation
     from sasnet_live.training.settings import TrainingSettings
     from sasnet_live.training.validation import merit, validate
 
     began = time.perf_counter()
-    folder = Path(job["folder"])
-    name = job["model"]
+    seconds = 60 * job.minutes
+    name = job.model
     if name in ("default", "correspondence"):
         shipped = shipped_weights()
         name = "full" if torch.cuda.is_available() and "full" in shipped else "lite"
     weights = find_weights(name)
     network, card = load_model(weights)
-    geometry = ScanGeometry(**{**job["geometry"], "crop": tuple(job["geometry"]["crop"])})
     settings = TrainingSettings(
         preset=card.training.get("preset", card.name),
         steps=TRIAL_STEPS,
-        batch_size=job["batch_size"],
+        batch_size=job.batch_size,
         learning_rate=LEARNING_RATE,
-        height=job["height"],
-        width=job["width"],
-        recordings=tuple(job["recordings"]),
-        geometry=geometry,
+        height=job.height,
+        width=job.width,
+        recordings=job.recordings,
+        geometry=job.geometry,
         initial_weights=str(weights),
         validate_every=TRIAL_STEPS,
     )
@@ -89,9 +89,9 @@ def _run(job: dict[str, Any]) -> None:
 
     clock = _Clock()
     train(settings, folder / "trial", device=str(device), report=clock)
-    left_s = job["seconds"] - (time.perf_counter() - began) - clock.start_s
+    left_s = seconds - (time.perf_counter() - began) - clock.start_s
     steps = max(TRIAL_STEPS, int((left_s - VALIDATIONS * clock.validation_s) / clock.step_s))
-    deadline = began + job["seconds"] + clock.validation_s
+    deadline = began + seconds + clock.validation_s
 
     def report(progress: Progress) -> None:
         if progress.scores:
