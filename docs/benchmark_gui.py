@@ -35,9 +35,9 @@ import psutil
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.pictures import KINDS
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.session.pictures import KINDS
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 
 PROBE_S = 0.005
 DRAWING = ("canvas", "window")

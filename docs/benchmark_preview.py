@@ -34,8 +34,8 @@ import numpy as np
 import psutil
 from qtpy.QtCore import QTimer
 
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 
 SETTLING_S = 3.0
 BUSY = "while True: pass"

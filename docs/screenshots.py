@@ -25,10 +25,11 @@ import napari  # noqa: E402
 from qtpy.QtCore import Qt  # noqa: E402
 from qtpy.QtWidgets import QApplication, QDockWidget, QScrollArea  # noqa: E402
 
-from sasnet_live.plugin import live_source, sample_data  # noqa: E402
-from sasnet_live.plugin.live_widget import LiveWidget  # noqa: E402
-from sasnet_live.plugin.reprocess_widget import ReprocessWidget  # noqa: E402
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore  # noqa: E402
+from sasnet_live.plugin.live.live_widget import LiveWidget  # noqa: E402
+from sasnet_live.plugin.readers import sample_data  # noqa: E402
+from sasnet_live.plugin.reprocess.reprocess_widget import ReprocessWidget  # noqa: E402
+from sasnet_live.session import live_source  # noqa: E402
+from sasnet_live.session.settings import LiveSettings, SettingsStore  # noqa: E402
 
 SIZE = (1360, 860)
 PATIENCE_S = 40.0
@@ -161,8 +162,8 @@ def fine_tune() -> Any:
     """A short run on a small simulated recording."""
     import numpy as np
 
-    from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
     from sasnet_live.simulation import random_scanner, record
+    from sasnet_live.training.fine_tune import FineTuneJob, FineTuneSettings, save_frames
 
     rng = np.random.default_rng(0)
     scans = record(0, random_scanner(rng, "hard", 256), rng, 32, height=128, width=256)
@@ -170,7 +171,8 @@ def fine_tune() -> Any:
     frames_file = save_frames([scan.raw for scan in scans], folder)
     viewer = window()
     widget = live(viewer, replace(SETTINGS, expanded=("fine_tune",)))
-    job = FineTuneJob([frames_file], SETTINGS, 0.8, folder=folder, batch_size=4, height=96, width=192)
+    tuned = FineTuneSettings((str(frames_file),), SETTINGS.model, SETTINGS.geometry, 0.8, 4, 96, 192)
+    job = FineTuneJob(tuned, folder)
     widget.form.fine_tune._job = job
     wait(lambda: not job.state.running, 100)
     settle(1.0)

@@ -15,7 +15,7 @@ import tifffile
 from fake_registrar import FakeRegistrar
 from sasnet_live import cli
 from sasnet_live.errors import InputError
-from sasnet_live.plugin.reader import get_reader
+from sasnet_live.plugin.readers.reader import get_reader
 from sasnet_live.reprocess import ReprocessSettings
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sources.tiff import TiffStack
@@ -168,7 +168,7 @@ def test_a_long_recording_is_read_in_napari_where_it_is_looked_at(
     tmp_path: Path, axes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask", reason="dask comes with napari")
-    monkeypatch.setattr("sasnet_live.plugin.reader.IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr("sasnet_live.plugin.readers.reader.IN_MEMORY_BYTES", 0)
     sizes = {"T": (4,), "TC": (2, 2), "": ()}[axes]
     layout = StackLayout((16, 24), np.dtype(np.uint16), axes, sizes)
     raw = frames(4)[: layout.frames]

@@ -83,7 +83,7 @@ def test_napari_discovers_the_plugin_from_a_wheel(wheel_folder: Path) -> None:
         "found = [one for one in npe2.PluginManifest.discover() if one.distribution is not None]\n"
         f"here = [one for one in found if str(one.distribution.locate_file('')) == {str(wheel_folder)!r}]\n"
         "(mine,) = [one.manifest for one in here if one.manifest and one.manifest.name == 'sasnet-live']\n"
-        "from sasnet_live.plugin.model_panel import available_models\n"
+        "from sasnet_live.plugin.panels.model_panel import available_models\n"
         "print(sasnet_live.__file__)\n"
         "print(*[widget.display_name for widget in mine.contributions.widgets], sep='|')\n"
         "print(*available_models())\n"
@@ -99,10 +99,16 @@ def test_napari_discovers_the_plugin_from_a_wheel(wheel_folder: Path) -> None:
     assert "lite" in models.split()
 
 
-@pytest.mark.parametrize("module", ["engine", "settings", "trust", "recorder", "reader", "sample_data", "fine_tune"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("session.engine", "session.settings", "session.trust", "session.recorder"),
+        *("plugin.readers.reader", "plugin.readers.sample_data", "training.fine_tune"),
+    ],
+)
 def test_parts_without_windows_load_neither_qt_nor_torch(module: str) -> None:
     code = (
-        f"import sys, sasnet_live.plugin.{module}\n"
+        f"import sys, sasnet_live.{module}\n"
         "heavy = {'torch', 'qtpy', 'PyQt6', 'napari', 'pymmcore_plus', 'pyqtgraph'} & set(sys.modules)\n"
         "sys.exit(f'loads {heavy}' if heavy else 0)"
     )

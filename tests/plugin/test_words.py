@@ -11,10 +11,10 @@ import pytest
 from sasnet_live.errors import InputError
 from sasnet_live.frame import RegistrationMetrics
 from sasnet_live.pipeline_status import PipelineError, PipelineStatus
-from sasnet_live.plugin.live_state import state_in_words
+from sasnet_live.plugin.live.live_state import state_in_words
 from sasnet_live.plugin.notify import advice, reason_first
-from sasnet_live.plugin.settings import LiveSettings
-from sasnet_live.plugin.trust import Figures, colour_of, figures_of, meaning, overlay_text
+from sasnet_live.session.settings import LiveSettings
+from sasnet_live.session.trust import Figures, colour_of, figures_of, meaning, overlay_text
 
 METRICS = RegistrationMetrics(0.71, 0.98, 0.52, 0.96, 4.6, 0.95, 12.0)
 LONG = "/data/2026/animal 7/left ear/session 3/frames"

@@ -169,7 +169,7 @@ def watch(
     NAME_002 and so on. One that grows gives its new frames. Files that this program has registered are left out. Ctrl-C
     finishes and exits with 130. Exit status 1: a file or frame was passed over.
     """
-    from sasnet_live.watching import refuse_output_in, watch_folder
+    from sasnet_live.session.watching import refuse_output_in, watch_folder
 
     if not folder.exists():
         raise InputError(f"{folder}: no such folder; make it first, or check the name")

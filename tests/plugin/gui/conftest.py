@@ -40,7 +40,7 @@ def _no_windows_left(qapp: QApplication) -> Iterator[None]:
 def _no_fault_in_the_timer(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """A fault in what the timer does is told to the user and logged; here it fails the test."""
     yield
-    records = [record for record in caplog.get_records("call") if record.name == "sasnet_live.plugin.live_widget"]
+    records = [record for record in caplog.get_records("call") if record.name == "sasnet_live.plugin.live.live_widget"]
     assert not records, [record.exc_text or record.getMessage() for record in records]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
-from sasnet_live.plugin import other_layers
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import SettingsStore
+from sasnet_live.plugin.live import other_layers
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.session.settings import SettingsStore
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 

@@ -17,12 +17,12 @@ from qtpy.QtTest import QTest
 
 from fake_registrar import FakeRegistrar
 from sasnet_live.frame import Pixels, Registration
-from sasnet_live.plugin import engine as engine_module
-from sasnet_live.plugin import live_run
-from sasnet_live.plugin.live_source import LiveSource
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore
-from sasnet_live.plugin.trust import colour_of
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.session import engine as engine_module
+from sasnet_live.session import live_run
+from sasnet_live.session.live_source import LiveSource
+from sasnet_live.session.settings import LiveSettings, SettingsStore
+from sasnet_live.session.trust import colour_of
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 

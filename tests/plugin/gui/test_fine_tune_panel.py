@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sasnet_live.plugin import fine_tune_panel
-from sasnet_live.plugin.fine_tune import FineTuneState
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.plugin.panels import fine_tune_panel
+from sasnet_live.session.settings import SettingsStore
+from sasnet_live.training.fine_tune import FineTuneSettings, FineTuneState
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 PATIENCE_MS = 40_000
@@ -19,8 +19,8 @@ PATIENCE_MS = 40_000
 class Job:
     """Stands in for a training process."""
 
-    def __init__(self, recordings: list[Path], settings: Any, minutes: float, **more: Any) -> None:
-        self.recordings, self.minutes = recordings, minutes
+    def __init__(self, settings: FineTuneSettings, folder: Path) -> None:
+        self.recordings, self.minutes = settings.recordings, settings.minutes
         self.state = FineTuneState("training", 0.9, ((0, 0.9),), None, 1, 20)
         self.closed = False
 

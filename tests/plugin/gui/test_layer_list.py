@@ -12,9 +12,10 @@ import pytest
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.placement import box_of
-from sasnet_live.plugin.settings import FOLDER_VARIABLE, SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.plugin.live.placement import box_of
+from sasnet_live.plugin.preferences import FOLDER_VARIABLE
+from sasnet_live.session.settings import SettingsStore
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 

@@ -16,10 +16,10 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox
 
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.plugin.display import FIGURES_EVERY_S
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import SettingsStore
-from sasnet_live.plugin.trust import Figures
+from sasnet_live.plugin.live.display import FIGURES_EVERY_S
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.session.settings import SettingsStore
+from sasnet_live.session.trust import Figures
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 

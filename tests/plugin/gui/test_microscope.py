@@ -14,8 +14,8 @@ import pytest
 import useq
 from qtpy.QtCore import QTimer
 
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 
 pytestmark = pytest.mark.gui
 PATIENCE_MS = 40_000

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sasnet_live.plugin.live_widget import LiveWidget
-from sasnet_live.plugin.placement import box_of
-from sasnet_live.plugin.settings import SettingsStore
+from sasnet_live.plugin.live.live_widget import LiveWidget
+from sasnet_live.plugin.live.placement import box_of
+from sasnet_live.session.settings import SettingsStore
 
 try:
     from napari_micromanager.main_window import MainWindow

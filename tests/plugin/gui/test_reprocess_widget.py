@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from sasnet_live.plugin.reprocess_widget import ReprocessWidget
-from sasnet_live.plugin.settings import LiveSettings, SettingsStore
+from sasnet_live.plugin.reprocess.reprocess_widget import ReprocessWidget
+from sasnet_live.session.settings import LiveSettings, SettingsStore
 from sasnet_live.simulation import random_scanner, record
 
 pytestmark = pytest.mark.gui

@@ -1,0 +1,1 @@
+"""Groups of the form, each for some of the settings."""

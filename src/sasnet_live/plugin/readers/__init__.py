@@ -1,0 +1,1 @@
+"""What napari opens with this plugin."""
