@@ -24,8 +24,8 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-from sasnet_live.pipeline import LivePipeline
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.pipeline import LivePipeline
+from sasnet_live.live.status import PipelineStatus
 from sasnet_live.sources.micromanager import MicroManagerSource
 
 failures: list[str] = []
@@ -169,7 +169,7 @@ def leaks(count: int) -> None:
 
 _EXIT = """
 from pymmcore_plus import CMMCorePlus
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.live.pipeline import LivePipeline
 from sasnet_live.sources.micromanager import MicroManagerSource
 core = CMMCorePlus.instance()
 core.loadSystemConfiguration()

@@ -105,7 +105,7 @@ def test_the_bar_of_a_long_name_fits_the_window(
 def test_the_table_of_a_run_fits_the_window_and_says_why_a_frame_was_passed_through(width: int) -> None:
     from sasnet_live.cli.live_view import TableView
     from sasnet_live.cli.printing_rich import PlainTextConsole
-    from sasnet_live.pipeline_status import PipelineStatus
+    from sasnet_live.live.status import PipelineStatus
 
     console = PlainTextConsole(file=io.StringIO(), force_terminal=True, width=width, height=40, markup=False)
     view = TableView(console)

@@ -509,7 +509,7 @@ def test_a_terminal_gets_a_table() -> None:
 
     from sasnet_live.cli.live_view import TableView
     from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-    from sasnet_live.pipeline_status import PipelineStatus
+    from sasnet_live.live.status import PipelineStatus
 
     console = Console(file=StringIO(), force_terminal=True, width=120)
     view = TableView(console)

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.status import PipelineStatus
 from sasnet_live.plugin import courtesy
 from sasnet_live.plugin.courtesy import LONGEST_S, RESTS, Courtesy
 from sasnet_live.plugin.layers import MARK, is_ours

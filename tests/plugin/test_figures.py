@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.status import PipelineStatus
 from sasnet_live.plugin.engine import Sample
 from sasnet_live.plugin.history import COLUMNS, History, thinned
 from sasnet_live.plugin.pace import Pace

@@ -10,7 +10,7 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.pipeline_status import PipelineError, PipelineStatus
+from sasnet_live.live.status import PipelineError, PipelineStatus
 from sasnet_live.plugin.live_state import state_in_words
 from sasnet_live.plugin.notify import advice, reason_first
 from sasnet_live.plugin.settings import LiveSettings

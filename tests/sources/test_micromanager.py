@@ -17,7 +17,7 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.live.pipeline import LivePipeline
 
 from .conftest import Collector, wait_for
 
@@ -845,7 +845,7 @@ def test_a_core_that_is_alive_at_the_end_does_not_abort_the_process() -> None:
     script = """
 from pymmcore_plus import CMMCorePlus
 from sasnet_live.sources.micromanager import MicroManagerSource
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.live.pipeline import LivePipeline
 core = CMMCorePlus.instance()
 core.loadSystemConfiguration()
 pipeline = LivePipeline(lambda frame: None).start()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from sasnet_live.frame import Frame, Registration
-    from sasnet_live.pipeline_status import PipelineStatus
+    from sasnet_live.live.status import PipelineStatus
     from sasnet_live.sinks.protocol import SinkReport
     from sasnet_live.stream import StreamInfo
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.frame_queue import Policy
-from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
+from sasnet_live.live.queue import Policy
+from sasnet_live.live.status import PipelineStatus, StreamReport, in_words
 from sasnet_live.sources.protocol import FrameSource
 from sasnet_live.watching import refuse_output_in
 

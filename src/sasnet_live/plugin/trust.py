@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.status import PipelineStatus
 
 from .results import Newest
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .frame import Frame, Pixels
+from sasnet_live.frame import Frame, Pixels
 
 _NO_PIXELS: Pixels = np.empty(0, np.uint8)
 

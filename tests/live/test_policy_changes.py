@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_parts import Gate, Memory, balanced, numbered, registered, wait_for
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.frame_queue import FrameQueue
-from sasnet_live.pipeline import LivePipeline, PipelineError
-from sasnet_live.spill import SpillRing
-from test_pipeline import Gate, Memory, balanced, numbered, registered, wait_for
+from sasnet_live.live.pipeline import LivePipeline, PipelineError
+from sasnet_live.live.queue import FrameQueue
+from sasnet_live.live.spill import SpillRing
 
 
 def take_all(queue: FrameQueue[str]) -> list[int]:

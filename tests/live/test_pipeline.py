@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,82 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_parts import SHAPE, Gate, Memory, balanced, numbered, registered, wait_for
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-from sasnet_live.frame_queue import FrameQueue
-from sasnet_live.pipeline import LivePipeline, PipelineError, PipelineStatus, StreamReport
-from sasnet_live.pipeline_streams import Throughput
+from sasnet_live.frame import Frame, Registration
+from sasnet_live.live.pipeline import LivePipeline, PipelineError, StreamReport
+from sasnet_live.live.queue import FrameQueue
+from sasnet_live.live.spill import SpillRing
+from sasnet_live.live.streams import Throughput
 from sasnet_live.sinks.protocol import SinkReport, part_path
-from sasnet_live.spill import SpillRing
 from sasnet_live.stream import StreamInfo
-
-SHAPE = (16, 12)
-
-
-def numbered(number: int, shape: tuple[int, int] = SHAPE) -> Frame:
-    return Frame(np.full(shape, number, np.uint16), index={"t": number}, sequence_number=number)
-
-
-def registered(frame: Frame) -> Registration:
-    lines = frame.data[1::2].astype(np.float32)
-    return Registration(frame.data, None, lines, np.zeros_like(lines), RegistrationMetrics(confidence=1.0), True)
-
-
-class Memory:
-    """A sink that keeps what it is given."""
-
-    name = "memory"
-
-    def __init__(self) -> None:
-        self.streams: list[StreamInfo] = []
-        self.numbers: list[int] = []
-        self.accepted: list[bool] = []
-        self.pixels: list[int] = []
-        self.flushes = 0
-        self.closes = 0
-        self.threads: set[str] = set()
-        self._given = 0
-
-    def open(self, stream: StreamInfo) -> None:
-        self.streams.append(stream)
-        self._given = 0
-
-    def write(self, frame: Frame, registration: Registration) -> None:
-        self.threads.add(threading.current_thread().name)
-        self.numbers.append(frame.sequence_number)
-        self.pixels.append(int(frame.data.flat[0]))
-        self.accepted.append(registration.accepted)
-        self._given += 1
-
-    def flush(self) -> None:
-        self.flushes += 1
-
-    def close(self) -> SinkReport:
-        self.closes += 1
-        return SinkReport(self.name, 0, verified=self._given)
-
-
-def balanced(status: PipelineStatus) -> bool:
-    return status.received == status.processed + status.dropped + status.waiting + status.in_process
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    until = time.perf_counter() + timeout_s
-    while not condition():
-        assert time.perf_counter() < until, "the condition did not come true in time"
-        time.sleep(0.001)
-
-
-class Gate:
-    """A process function that waits until it is let through."""
-
-    def __init__(self) -> None:
-        self.open = threading.Event()
-
-    def __call__(self, frame: Frame) -> Registration:
-        assert self.open.wait(20)
-        return registered(frame)
-
 
 # ---------------------------------------------------------------- the normal run
 
@@ -548,8 +480,8 @@ _LEFT_OPEN = """
 import time
 import numpy as np
 from sasnet_live.frame import Frame
-from sasnet_live.pipeline import LivePipeline
-from sasnet_live.pipeline_worker import as_acquired
+from sasnet_live.live.pipeline import LivePipeline
+from sasnet_live.live.worker import as_acquired
 from sasnet_live.scan import ScanGeometry
 
 def slow(frame):
@@ -780,7 +712,7 @@ def test_where_an_open_file_cannot_be_removed_it_is_when_closed(
     def refused(path: str) -> None:
         raise PermissionError("the file is open")
 
-    monkeypatch.setattr("sasnet_live.spill.os.unlink", refused)
+    monkeypatch.setattr("sasnet_live.live.spill.os.unlink", refused)
     ring = SpillRing(10_000, tmp_path)
     slot = ring.reserve(numbered(0))
     assert slot is not None

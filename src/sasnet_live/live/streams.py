@@ -6,9 +6,10 @@ from collections import deque
 
 import numpy as np
 
-from .pipeline_status import StreamReport
-from .sinks.protocol import SinkReport
-from .stream import EndReason, StreamInfo
+from sasnet_live.sinks.protocol import SinkReport
+from sasnet_live.stream import EndReason, StreamInfo
+
+from .status import StreamReport
 
 _KEPT_REPORTS = 1000
 

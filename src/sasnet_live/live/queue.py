@@ -8,8 +8,9 @@ from collections.abc import Callable
 from threading import Condition
 from typing import Generic, Literal, TypeVar, get_args
 
-from .errors import InputError
-from .frame import Frame
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame
+
 from .queue_counts import QueueCounts
 from .spill import SpillRing
 

@@ -6,11 +6,12 @@ import threading
 import time
 from dataclasses import replace
 
-from .frame import Frame, Registration
-from .pipeline_status import PipelineStatus, State, StreamReport, in_words
-from .pipeline_streams import OpenStream, Streams, Throughput
+from sasnet_live.frame import Frame, Registration
+from sasnet_live.stream import EndReason, StreamInfo
+
 from .queue_counts import QueueCounts
-from .stream import EndReason, StreamInfo
+from .status import PipelineStatus, State, StreamReport, in_words
+from .streams import OpenStream, Streams, Throughput
 
 
 class Ledger:

@@ -14,18 +14,19 @@ from types import TracebackType
 
 from psygnal import Signal
 
-from .errors import InputError
-from .frame import Frame, Registration
-from .frame_queue import FrameQueue, Policy
-from .pipeline_ledger import Ledger
-from .pipeline_status import PipelineError, PipelineStatus, State, StreamReport, in_words
-from .pipeline_streams import OpenStream
-from .pipeline_worker import Listeners, Worker
-from .scan import ScanGeometry
-from .sinks.group import SinkGroup
-from .sinks.protocol import FrameSink
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Registration
+from sasnet_live.scan import ScanGeometry
+from sasnet_live.sinks.protocol import FrameSink
+from sasnet_live.stream import EndReason, StreamInfo
+
+from .ledger import Ledger
+from .queue import FrameQueue, Policy
+from .sink_group import SinkGroup
 from .spill import SpillRing
-from .stream import EndReason, StreamInfo
+from .status import PipelineError, PipelineStatus, State, StreamReport, in_words
+from .streams import OpenStream
+from .worker import Listeners, Worker
 
 _log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .sinks.protocol import SinkReport
-from .stream import EndReason, StreamInfo
+from sasnet_live.sinks.protocol import SinkReport
+from sasnet_live.stream import EndReason, StreamInfo
 
 State = Literal["created", "warming up", "running", "failed", "draining", "closed"]
 
@@ -26,7 +26,7 @@ class PipelineStatus:
     state
         See `LivePipeline`.
     received, processed, dropped, lost, waiting, kept, in_process, spilled, spilled_total, held_back_s
-        See `sasnet_live.queue_counts.QueueCounts`.
+        See `sasnet_live.live.queue_counts.QueueCounts`.
     registered, unregistered
         Those of the processed frames that were registered, and those that were passed on as they came (not accepted by
         the registrar, or raw after a failure or `LivePipeline.stop_registering`).
