@@ -60,7 +60,8 @@ class Memory:
 
 
 def balanced(status: PipelineStatus) -> bool:
-    return status.received == status.processed + status.dropped + status.waiting + status.in_process
+    counts = status.counts
+    return counts.received == counts.processed + counts.dropped + counts.waiting + counts.in_process
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:

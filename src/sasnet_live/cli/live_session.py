@@ -245,7 +245,7 @@ class Session:
 
     def _has_frames(self) -> bool:
         status = self.pipeline.status()
-        return bool(status.waiting or status.in_process)
+        return bool(status.counts.waiting or status.counts.in_process)
 
     def _stop(self) -> None:
         while self._stops:
@@ -260,8 +260,8 @@ class Session:
             return
         status = self.pipeline.status()
         echo(
-            f"{status.processed} frames, {status.registered} registered, {status.dropped} dropped, latency "
-            f"{status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f} ms)"
+            f"{status.counts.processed} frames, {status.registered} registered, {status.counts.dropped} dropped, "
+            f"latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f} ms)"
         )
         for report in self.pipeline.reports:
             for sink in report.sinks:

@@ -20,12 +20,11 @@ from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.protocol import FrameSink
 from sasnet_live.stream import EndReason, StreamInfo
 
-from .ledger import Ledger
+from .ledger import Ledger, OpenStream
 from .queue import FrameQueue, Policy
 from .sink_group import SinkGroup
 from .spill import SpillRing
 from .status import PipelineError, PipelineStatus, State, StreamReport, in_words
-from .streams import OpenStream
 from .worker import Listeners, Worker
 
 _log = logging.getLogger(__name__)
@@ -362,7 +361,7 @@ def _close_at_exit(pipeline: LivePipeline) -> None:
 def _close_all() -> None:
     for pipeline in list(_open):
         with suppress(Exception):
-            unwanted = pipeline.policy == "latest" and not pipeline.status().kept
+            unwanted = pipeline.policy == "latest" and not pipeline.status().counts.kept
             pipeline.close(discard=unwanted, timeout_s=ENDING_S, stall_s=STALLED_S)
 
 

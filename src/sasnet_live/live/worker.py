@@ -13,11 +13,10 @@ from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.scan import ScanGeometry, split
 from sasnet_live.stream import StreamInfo
 
-from .ledger import Ledger
+from .ledger import Ledger, OpenStream
 from .queue import FrameQueue
 from .sink_group import SinkGroup
 from .status import PipelineError, StreamReport, in_words
-from .streams import OpenStream
 
 
 @dataclass(frozen=True)

@@ -208,10 +208,10 @@ class LiveEngine:
         if self.recorder.idle:  # the frames that wait are of no use to anybody
             run.cut_short()
         elif not run.join(REGISTERING_S):
-            problem = f"the last {run.status().kept} frames were written as acquired, not registered"
+            problem = f"the last {run.status().counts.kept} frames were written as acquired, not registered"
             run.cut_short()
         if not run.join(CLOSING_S):
-            waiting = run.status().waiting
+            waiting = run.status().counts.waiting
             return f"after {CLOSING_S:g} s {waiting} frames still wait; they may be missing in the recording"
         self._ending = None
         return problem if run.closing_error is None else in_words(run.closing_error)

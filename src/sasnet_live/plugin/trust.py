@@ -68,8 +68,8 @@ def figures_of(accepted: bool, reason: str, metrics: RegistrationMetrics, status
         reason=reason,
         fps=status.fps,
         latency_ms=status.latency_p50_ms,
-        dropped=status.dropped,
-        waiting=status.waiting,
+        dropped=status.counts.dropped,
+        waiting=status.counts.waiting,
     )
 
 
