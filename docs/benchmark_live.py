@@ -24,8 +24,8 @@ import useq
 from pymmcore_plus import CMMCorePlus
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-from sasnet_live.pipeline import LivePipeline
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.pipeline import LivePipeline
+from sasnet_live.live.status import PipelineStatus
 from sasnet_live.sources.micromanager import MicroManagerSource
 
 failures: list[str] = []
@@ -90,9 +90,9 @@ def mda(slow_s: float, repeats: int) -> None:
             status = pipeline.status()
             check(
                 f"{kind} MDA, registrar {1e3 * slow_s:.0f} ms, frames out in order",
-                seen == order and status.dropped == status.missing == 0,
-                f"{len(seen)} of {len(order)}; {behind.waiting} waited at the end of the acquisition, "
-                f"{behind.spilled} of them on disk; producer held back {status.held_back_s:.3f} s",
+                seen == order and status.counts.dropped == status.missing == 0,
+                f"{len(seen)} of {len(order)}; {behind.counts.waiting} waited at the end of the acquisition, "
+                f"{behind.counts.spilled} of them on disk; producer held back {status.counts.held_back_s:.3f} s",
             )
         slower = 100 * (float(np.median(with_us)) / float(np.median(alone)) - 1)
         check(
@@ -118,8 +118,8 @@ def live(process_s: float, seconds: float) -> None:
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         status = pipeline.status()
-        total = status.processed + status.dropped + status.waiting + status.in_process
-        balanced = balanced and status.received == total
+        total = status.counts.processed + status.counts.dropped + status.counts.waiting + status.counts.in_process
+        balanced = balanced and status.counts.received == total
         time.sleep(0.002)
     core.stopSequenceAcquisition()
     source.stop()
@@ -130,8 +130,8 @@ def live(process_s: float, seconds: float) -> None:
     check(
         f"live 30 FPS, latest, registrar {1e3 * process_s:.0f} ms, latency p99 below {bound:.0f} ms",
         p99 < bound,
-        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {max(latencies):.1f} ms; {status.received} received = "
-        f"{status.processed} processed + {status.dropped} dropped; {status.missing} missed by the poll",
+        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {max(latencies):.1f} ms; {status.counts.received} received = "
+        f"{status.counts.processed} processed + {status.counts.dropped} dropped; {status.missing} missed by the poll",
     )
     check("received = processed + dropped + waiting + in process at all times", balanced, str(balanced))
 
@@ -169,7 +169,7 @@ def leaks(count: int) -> None:
 
 _EXIT = """
 from pymmcore_plus import CMMCorePlus
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.live.pipeline import LivePipeline
 from sasnet_live.sources.micromanager import MicroManagerSource
 core = CMMCorePlus.instance()
 core.loadSystemConfiguration()
@@ -177,7 +177,7 @@ pipeline = LivePipeline(lambda frame: None).start()
 source = MicroManagerSource(core)
 source.start(pipeline)
 core.startContinuousSequenceAcquisition(0)
-while pipeline.status().received < 3:
+while pipeline.status().counts.received < 3:
     pass
 core.stopSequenceAcquisition()
 """

@@ -87,7 +87,7 @@ def main() -> None:
             busy = subprocess.Popen([sys.executable, "-c", BUSY]) if "busy" in state else None
             pump(lambda: False, SETTLING_S)
             updates.clear()
-            before, began = widget.engine.status().processed, time.perf_counter()
+            before, began = widget.engine.status().counts.processed, time.perf_counter()
             taken = sum(process.cpu_times()[:2]), other_processes_s(process)
             pump(lambda: False, options.seconds)
             elapsed_s = time.perf_counter() - began
@@ -98,7 +98,7 @@ def main() -> None:
                 busy.kill()
                 busy.wait()
             if state == "running":
-                registered += widget.engine.status().processed - before
+                registered += widget.engine.status().counts.processed - before
                 widget.stop()
                 pump(lambda: widget.engine.state == "idle", 60)
     core.stopSequenceAcquisition()

@@ -20,7 +20,7 @@ _HOME = {
     "merge": "scan",
     "move_lines": "scan",
     "Registrar": "registrar",
-    "LivePipeline": "pipeline",
+    "LivePipeline": "live.pipeline",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .frame import Frame as Frame
     from .frame import Registration as Registration
     from .frame import RegistrationMetrics as RegistrationMetrics
-    from .pipeline import LivePipeline as LivePipeline
+    from .live.pipeline import LivePipeline as LivePipeline
     from .registrar import Registrar as Registrar
     from .scan import ScanGeometry as ScanGeometry
     from .scan import merge as merge

@@ -105,7 +105,7 @@ def test_the_bar_of_a_long_name_fits_the_window(
 def test_the_table_of_a_run_fits_the_window_and_says_why_a_frame_was_passed_through(width: int) -> None:
     from sasnet_live.cli.live_view import TableView
     from sasnet_live.cli.printing_rich import PlainTextConsole
-    from sasnet_live.pipeline_status import PipelineStatus
+    from sasnet_live.live.status import PipelineStatus, QueueCounts
 
     console = PlainTextConsole(file=io.StringIO(), force_terminal=True, width=width, height=40, markup=False)
     view = TableView(console)
@@ -114,7 +114,7 @@ def test_the_table_of_a_run_fits_the_window_and_says_why_a_frame_was_passed_thro
     frame = Frame(np.zeros((4, 4)), {"t": 119}, 119)
     reason = "low confidence 0.02: the passes share no [structure] that stands out of the noise"
     view.seen(frame, Registration(frame.data, None, lines, lines, metrics, False, reason))
-    view.update(PipelineStatus(processed=20, waiting=3, spilled=2, dropped=1, fps=29.9))
+    view.update(PipelineStatus(counts=QueueCounts(processed=20, waiting=3, spilled=2, dropped=1), fps=29.9))
     view.end()
     drawn = _without_styles(console.file.getvalue())  # type: ignore[attr-defined]
     assert max(map(len, re.split(r"[\r\n]+", drawn))) <= width

@@ -509,7 +509,7 @@ def test_a_terminal_gets_a_table() -> None:
 
     from sasnet_live.cli.live_view import TableView
     from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-    from sasnet_live.pipeline_status import PipelineStatus
+    from sasnet_live.live.status import PipelineStatus, QueueCounts
 
     console = Console(file=StringIO(), force_terminal=True, width=120)
     view = TableView(console)
@@ -519,7 +519,7 @@ def test_a_terminal_gets_a_table() -> None:
         frame = Frame(np.zeros((4, 4)), {"t": number}, number)
         accepted = number != 19
         view.seen(frame, Registration(frame.data, None, lines, lines, metrics, accepted, "" if accepted else "noise"))
-    view.update(PipelineStatus(processed=20, waiting=3, spilled=2, dropped=1, fps=29.9))
+    view.update(PipelineStatus(counts=QueueCounts(processed=20, waiting=3, spilled=2, dropped=1), fps=29.9))
     view.end()
     drawn = console.file.getvalue()  # type: ignore[attr-defined]
     for expected in ("19 (t19)", "0.500 -> 0.900", "-2.50", "noise", "20 frames", "3 waiting (2 on disk)", "1 dropped"):

@@ -10,7 +10,7 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.pipeline_status import PipelineError, PipelineStatus
+from sasnet_live.live.status import PipelineError, PipelineStatus, QueueCounts
 from sasnet_live.plugin.live.live_state import state_in_words
 from sasnet_live.plugin.notify import advice, reason_first
 from sasnet_live.session.settings import LiveSettings
@@ -20,9 +20,9 @@ METRICS = RegistrationMetrics(0.71, 0.98, 0.52, 0.96, 4.6, 0.95, 12.0)
 LONG = "/data/2026/animal 7/left ear/session 3/frames"
 
 
-def engine(courtesy: bool = False, **status: Any) -> Any:
+def engine(courtesy: bool = False, **counts: Any) -> Any:
     return SimpleNamespace(
-        status=lambda: PipelineStatus(**status),
+        status=lambda: PipelineStatus(counts=QueueCounts(**counts)),
         courtesy=SimpleNamespace(is_felt=courtesy),
         own_core=None,
         error=InputError(f"{LONG}: no such folder; choose another"),
@@ -71,7 +71,7 @@ def test_without_a_camera_nobody_waits_for_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "status", "expected"),
+    ("state", "counts", "expected"),
     [
         ("running", {"received": 9, "kept": 57, "waiting": 57}, "57 waiting: Simulated scanner, easy"),
         ("running", {"received": 9, "kept": 1, "waiting": 1}, "Simulated scanner, easy"),
@@ -83,8 +83,8 @@ def test_without_a_camera_nobody_waits_for_frames() -> None:
         ("idle", {}, "Simulated scanner, easy"),
     ],
 )
-def test_how_many_frames_wait_is_said(state: Any, status: dict[str, int], expected: str) -> None:
-    assert state_in_words(state, engine(**status), LiveSettings(level="easy"), None)[0] == expected
+def test_how_many_frames_wait_is_said(state: Any, counts: dict[str, int], expected: str) -> None:
+    assert state_in_words(state, engine(**counts), LiveSettings(level="easy"), None)[0] == expected
 
 
 def test_rests_are_told_but_not_while_frames_wait() -> None:
@@ -118,7 +118,9 @@ def test_figures_of_a_session_that_has_ended_are_grey_and_say_so(background: str
     ],
 )
 def test_a_layer_that_is_ahead_is_named_on_the_canvas_even_without_figures(newest: Any, words: str) -> None:
-    figures = replace(figures_of(True, "", METRICS, PipelineStatus(waiting=57)), newest=newest, behind_s=6.31)
+    figures = replace(
+        figures_of(True, "", METRICS, PipelineStatus(counts=QueueCounts(waiting=57))), newest=newest, behind_s=6.31
+    )
     assert overlay_text(figures).split("\n")[1:] == [words]
     assert overlay_text(figures, with_figures=False) == words
     assert overlay_text(replace(figures, newest=""), with_figures=False) == ""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.status import PipelineStatus, QueueCounts
 from sasnet_live.plugin.live.pace import Pace
 from sasnet_live.session.engine import Sample
 from sasnet_live.session.history import COLUMNS, History, thinned
@@ -24,7 +24,7 @@ def sample(at_s: float, ncc: float = 0.9) -> Sample:
 
 
 def test_overlay_of_an_accepted_frame() -> None:
-    status = PipelineStatus(fps=31.2, latency_p50_ms=12.4, dropped=0)
+    status = PipelineStatus(fps=31.2, latency_p50_ms=12.4, counts=QueueCounts(dropped=0))
     text = overlay_text(figures_of(True, "", METRICS, status))
     assert text == "NCC 0.71 → 0.98   SSIM 0.52 → 0.96   shift 4.6 px   31 FPS   12 ms   0 dropped"
 

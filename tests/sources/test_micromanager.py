@@ -17,7 +17,7 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.live.pipeline import LivePipeline
 
 from .conftest import Collector, wait_for
 
@@ -785,14 +785,14 @@ def test_no_frame_is_lost_and_the_acquisition_does_not_wait_for_a_slow_registrar
     source = MicroManagerSource(demo_core)
     source.start(pipeline)
     run(demo_core, timelapse(30, channels=["DAPI", "FITC", "Cy5"], axis_order="tc"))
-    assert pipeline.status().received == 90
+    assert pipeline.status().counts.received == 90
     acquired.set()
     source.stop()
     pipeline.close()
     status = pipeline.status()
     assert numbers == [(t, c) for t in range(30) for c in range(3)]
-    assert status.dropped == status.missing == 0
-    assert status.held_back_s == 0
+    assert status.counts.dropped == status.missing == 0
+    assert status.counts.held_back_s == 0
 
 
 def test_acquisitions_back_to_back_leave_nothing_behind(demo_core: Any) -> None:
@@ -865,14 +865,14 @@ def test_a_core_that_is_alive_at_the_end_does_not_abort_the_process() -> None:
     script = """
 from pymmcore_plus import CMMCorePlus
 from sasnet_live.sources.micromanager import MicroManagerSource
-from sasnet_live.pipeline import LivePipeline
+from sasnet_live.live.pipeline import LivePipeline
 core = CMMCorePlus.instance()
 core.loadSystemConfiguration()
 pipeline = LivePipeline(lambda frame: None).start()
 source = MicroManagerSource(core)
 source.start(pipeline)
 core.startContinuousSequenceAcquisition(0)
-while pipeline.status().received == 0:
+while pipeline.status().counts.received == 0:
     pass
 core.stopSequenceAcquisition()
 """

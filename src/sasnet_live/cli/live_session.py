@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
     from useq import MDASequence
 
-    from sasnet_live.channels import ChannelRegistrar
     from sasnet_live.cli.live_view import View
     from sasnet_live.frame import Frame
-    from sasnet_live.pipeline import LivePipeline
+    from sasnet_live.live.channels import ChannelRegistrar
+    from sasnet_live.live.pipeline import LivePipeline
     from sasnet_live.registrar import Registrar
     from sasnet_live.scan import ScanGeometry
     from sasnet_live.sinks.output import Content
@@ -142,9 +142,9 @@ class Session:
     """
 
     def __init__(self, job: Job) -> None:
-        from sasnet_live.channels import ChannelRegistrar
         from sasnet_live.cli.live_view import JsonLines
-        from sasnet_live.pipeline import LivePipeline
+        from sasnet_live.live.channels import ChannelRegistrar
+        from sasnet_live.live.pipeline import LivePipeline
 
         self._job = job
         self._process: ChannelRegistrar = ChannelRegistrar(job.registrar.make, job.align_on)
@@ -245,7 +245,7 @@ class Session:
 
     def _has_frames(self) -> bool:
         status = self.pipeline.status()
-        return bool(status.waiting or status.in_process)
+        return bool(status.counts.waiting or status.counts.in_process)
 
     def _stop(self) -> None:
         while self._stops:
@@ -260,8 +260,8 @@ class Session:
             return
         status = self.pipeline.status()
         echo(
-            f"{status.processed} frames, {status.registered} registered, {status.dropped} dropped, latency "
-            f"{status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f} ms)"
+            f"{status.counts.processed} frames, {status.registered} registered, {status.counts.dropped} dropped, "
+            f"latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f} ms)"
         )
         for report in self.pipeline.reports:
             for sink in report.sinks:
@@ -375,7 +375,7 @@ def _dtype(name: str | None) -> Any:
 
 
 def _in_one_line(error: Exception) -> object:
-    from sasnet_live.pipeline_status import in_words
+    from sasnet_live.live.status import in_words
 
     return error if isinstance(error, InputError) else in_words(error)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from sasnet_live.frame import Frame, Registration
-    from sasnet_live.pipeline_status import PipelineStatus
+    from sasnet_live.live.status import PipelineStatus
     from sasnet_live.sinks.protocol import SinkReport
     from sasnet_live.stream import StreamInfo
 
@@ -204,9 +204,10 @@ def row_of(frame: Frame, registration: Registration) -> tuple[str, ...]:
 
 def counts_of(status: PipelineStatus) -> str:
     """The counts of a run as text."""
-    spilled = f" ({status.spilled} on disk)" if status.spilled else ""
+    counts = status.counts
+    spilled = f" ({counts.spilled} on disk)" if counts.spilled else ""
     error = f"  {status.error}" if status.error else ""
     return (
-        f"{status.processed} frames  {status.fps:.1f} fps  {status.waiting} waiting{spilled}  {status.dropped} dropped"
+        f"{counts.processed} frames  {status.fps:.1f} fps  {counts.waiting} waiting{spilled}  {counts.dropped} dropped"
         f"{error}"
     )

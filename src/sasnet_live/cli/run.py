@@ -73,7 +73,7 @@ def run(
     acquisition, finishes the frames that wait, closes the files and exits with 130. Exit status 1: frames are missing
     or could not be registered or written; 2: bad arguments. A closed pipe ends what is printed, not the acquisition.
     """
-    from sasnet_live.pipeline_status import in_words
+    from sasnet_live.live.status import in_words
 
     _exactly_one("microscope", {"--config": config is not None, "--demo": demo, "--simulate": simulate})
     _exactly_one("acquisition", {"--mda": mda is not None, "--live": live})

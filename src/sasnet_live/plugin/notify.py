@@ -6,7 +6,7 @@ import errno
 from pathlib import PurePosixPath, PureWindowsPath
 
 from sasnet_live.errors import InputError
-from sasnet_live.pipeline_status import PipelineError, in_words
+from sasnet_live.live.status import PipelineError, in_words
 
 
 def advice(error: BaseException) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.frame_queue import Policy
-from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
+from sasnet_live.live.queue import Policy
+from sasnet_live.live.status import PipelineStatus, StreamReport, in_words
 from sasnet_live.session.watching import refuse_output_in
 from sasnet_live.sources.protocol import FrameSource
 
@@ -208,10 +208,10 @@ class LiveEngine:
         if self.recorder.idle:  # the frames that wait are of no use to anybody
             run.cut_short()
         elif not run.join(REGISTERING_S):
-            problem = f"the last {run.status().kept} frames were written as acquired, not registered"
+            problem = f"the last {run.status().counts.kept} frames were written as acquired, not registered"
             run.cut_short()
         if not run.join(CLOSING_S):
-            waiting = run.status().waiting
+            waiting = run.status().counts.waiting
             return f"after {CLOSING_S:g} s {waiting} frames still wait; they may be missing in the recording"
         self._ending = None
         return problem if run.closing_error is None else in_words(run.closing_error)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sasnet_live.channels import ChannelRegistrar, FrameRegistrar
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.frame_queue import Policy
-from sasnet_live.pipeline import LivePipeline
-from sasnet_live.pipeline_status import PipelineStatus, StreamReport, in_words
+from sasnet_live.live.channels import ChannelRegistrar, FrameRegistrar
+from sasnet_live.live.pipeline import LivePipeline
+from sasnet_live.live.queue import Policy
+from sasnet_live.live.status import PipelineStatus, StreamReport, in_words
 from sasnet_live.sinks.protocol import FrameSink
 from sasnet_live.stream import StreamInfo
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.sinks.group import SinkGroup
+from sasnet_live.live.sink_group import SinkGroup
 from sasnet_live.sinks.protocol import FrameSink, SinkReport
 from sasnet_live.stream import StreamInfo
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sasnet_live.frame import RegistrationMetrics
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.status import PipelineStatus
 
 from .results import Newest
 
@@ -68,8 +68,8 @@ def figures_of(accepted: bool, reason: str, metrics: RegistrationMetrics, status
         reason=reason,
         fps=status.fps,
         latency_ms=status.latency_p50_ms,
-        dropped=status.dropped,
-        waiting=status.waiting,
+        dropped=status.counts.dropped,
+        waiting=status.counts.waiting,
     )
 
 

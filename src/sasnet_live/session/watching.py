@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sasnet_live.channels import channel_to_align_on
 from sasnet_live.errors import InputError
+from sasnet_live.live.channels import channel_to_align_on
 from sasnet_live.sinks.ome_tiff import is_registered
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.folder import SETTLE_S, FolderSource
@@ -37,8 +37,8 @@ def watch_folder(
     geometry
         Of the frames: files whose frames are too small for it are left out.
     align_on
-        Channel that moves the others, see `sasnet_live.channels.ChannelRegistrar`: files with channels, but without
-        this one, are left out.
+        Channel that moves the others, see `sasnet_live.live.channels.ChannelRegistrar`: files with channels, but
+        without this one, are left out.
     into_tiff
         Whether frames are written to TIFF files in the type they have: files of a type that TIFF has not are left out.
 

@@ -9,7 +9,7 @@ from sasnet_live.stream import EndReason, StreamInfo
 
 
 class FrameConsumer(Protocol):
-    """Takes frames from one source; `sasnet_live.pipeline.LivePipeline` is one. Any thread may call it."""
+    """Takes frames from one source; `sasnet_live.live.pipeline.LivePipeline` is one. Any thread may call it."""
 
     def attach(self, source: object) -> None:
         """Claim the consumer for a source; `InputError` if another source has it."""

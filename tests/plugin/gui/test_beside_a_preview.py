@@ -92,7 +92,7 @@ def test_frames_that_must_not_be_dropped_are_registered_without_rests(
     if recording:
         widget.form.record_button.click()
     widget.start()
-    qtbot.waitUntil(lambda: widget.engine.status().processed >= 4, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: widget.engine.status().counts.processed >= 4, timeout=PATIENCE_MS)
     may_rest = policy != "all" and not recording
     if may_rest:
         qtbot.waitUntil(lambda: len(rests) >= 2, timeout=PATIENCE_MS)

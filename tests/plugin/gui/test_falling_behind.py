@@ -95,9 +95,9 @@ def start(qtbot: Any, widget: LiveWidget, model: Model, frames: int = 2) -> None
 
 
 def until_received(qtbot: Any, widget: LiveWidget, more: int) -> int:
-    target = widget.engine.status().received + more
-    qtbot.waitUntil(lambda: widget.engine.status().received >= target, timeout=PATIENCE_MS)
-    return int(widget.engine.status().received)
+    target = widget.engine.status().counts.received + more
+    qtbot.waitUntil(lambda: widget.engine.status().counts.received >= target, timeout=PATIENCE_MS)
+    return int(widget.engine.status().counts.received)
 
 
 def until_idle(qtbot: Any, widget: LiveWidget) -> None:
@@ -129,24 +129,24 @@ def test_when_a_recording_ends_its_frames_are_finished_and_the_view_is_back_at_t
     start(qtbot, widget, model)
     assert engine.policy == "latest"
     click(form.record_button)
-    first = engine.status().received
+    first = engine.status().counts.received
     qtbot.waitUntil(lambda: form.record_button.text() == "End recording", timeout=PATIENCE_MS)
     last = until_received(qtbot, widget, 12)
     qtbot.waitUntil(lambda: "waiting: " in form.source.status.text(), timeout=PATIENCE_MS)
 
     click(form.record_button)
-    after = engine.status().received
+    after = engine.status().counts.received
     assert engine.policy == "latest"
-    kept = engine.status().kept
+    kept = engine.status().counts.kept
     until_received(qtbot, widget, 12)
     status = engine.status()
-    assert status.kept <= kept + 1  # no more pile up
-    assert status.dropped >= 10
+    assert status.counts.kept <= kept + 1  # no more pile up
+    assert status.counts.dropped >= 10
     qtbot.waitUntil(lambda: "finishing" in form.groups["recording"].value, timeout=PATIENCE_MS)
     assert form.record_button.text() == "Record"
 
     model.let(100_000)
-    qtbot.waitUntil(lambda: engine.recorder.idle and engine.status().kept == 0, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: engine.recorder.idle and engine.status().counts.kept == 0, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: "waiting" not in form.source.status.text(), timeout=PATIENCE_MS)
     [rows] = recorded(tmp_path)
     found = numbers(rows)
@@ -186,7 +186,7 @@ def test_while_frames_wait_the_canvas_shows_the_newest_and_says_so(qtbot: Any, o
 
     raw.visible = True
     model.let(100_000)
-    qtbot.waitUntil(lambda: engine.status().kept < 2, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: engine.status().counts.kept < 2, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: not overlay.visible, timeout=PATIENCE_MS)
     engine.own_core.stopSequenceAcquisition()
 
@@ -194,7 +194,7 @@ def test_while_frames_wait_the_canvas_shows_the_newest_and_says_so(qtbot: Any, o
         scan = widget.display.scan
         return np.array_equal(raw.data, scan.frame.data) and np.array_equal(registered.data, scan.registration.image)
 
-    qtbot.waitUntil(lambda: engine.status().waiting == 0 and belong_together(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: engine.status().counts.waiting == 0 and belong_together(), timeout=PATIENCE_MS)
 
 
 def test_stop_counts_what_is_left_and_writes_all_of_it(
@@ -205,14 +205,14 @@ def test_stop_counts_what_is_left_and_writes_all_of_it(
     click(form.record_button)
     start(qtbot, widget, model)
     until_received(qtbot, widget, 12)
-    at_click = engine.status().received
+    at_click = engine.status().counts.received
     click(form.start_button)
     assert engine.state == "stopping"
     qtbot.waitUntil(lambda: form.source.status.text().startswith("finishing, "), timeout=PATIENCE_MS)
     assert not form.record_button.isEnabled()
-    counted = engine.status().waiting
+    counted = engine.status().counts.waiting
     model.let(3)
-    qtbot.waitUntil(lambda: engine.status().waiting < counted, timeout=PATIENCE_MS)  # the count goes down
+    qtbot.waitUntil(lambda: engine.status().counts.waiting < counted, timeout=PATIENCE_MS)  # the count goes down
     model.let(100_000)
     until_idle(qtbot, widget)
     [rows] = recorded(tmp_path)
@@ -235,7 +235,7 @@ def test_stop_is_cut_short_without_losing_a_frame(
     click(form.record_button)
     start(qtbot, widget, model)
     until_received(qtbot, widget, 12)
-    at_click = engine.status().received
+    at_click = engine.status().counts.received
     QTest.mouseClick(form.start_button, Qt.MouseButton.LeftButton)
     QTest.mouseDClick(form.start_button, Qt.MouseButton.LeftButton)
     assert not engine.is_cut_short  # a double click on Stop is one on Stop

@@ -198,7 +198,7 @@ def test_figures_follow_a_few_times_a_second_and_the_last_ones_stay(qtbot: Any, 
     qtbot.waitUntil(lambda: len(pauses()) >= 8, timeout=PATIENCE_MS)
     assert min(pauses()) >= FIGURES_EVERY_S
     widget.engine.own_core.stopSequenceAcquisition()
-    qtbot.waitUntil(lambda: widget.engine.status().waiting == 0, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: widget.engine.status().counts.waiting == 0, timeout=PATIENCE_MS)
 
     def newest_is_shown() -> bool:
         scan = widget.display.scan

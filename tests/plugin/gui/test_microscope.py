@@ -84,8 +84,8 @@ def test_an_acquisition_is_registered_frame_by_frame(
     thread = core.run_mda(useq.MDASequence(time_plan={"interval": 0, "loops": 6}))
     until(qtbot, lambda: len(widget.history) >= 6)
     thread.join(10)
-    assert widget.engine.status().processed == 6
-    assert widget.engine.status().dropped == 0
+    assert widget.engine.status().counts.processed == 6
+    assert widget.engine.status().counts.dropped == 0
 
 
 def test_a_core_that_is_swapped_is_followed(
@@ -143,9 +143,9 @@ def test_a_preview_beside_it_is_left_alone(
     widget.start()
     more_frames(qtbot, widget)
     viewer.layers["SASNet raw"].events.set_data.connect(by_us.append)
-    shown, registered = len(previewed), widget.engine.status().processed
+    shown, registered = len(previewed), widget.engine.status().counts.processed
     until(qtbot, lambda: len(previewed) >= shown + 20 and len(by_us) >= 5)
-    assert 5 <= len(by_us) <= widget.engine.status().processed - registered + 1
+    assert 5 <= len(by_us) <= widget.engine.status().counts.processed - registered + 1
     assert {thread.name for thread in asked_by} == {"sasnet-live-poll"}
     assert taken == []
     timer.stop()

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from sasnet_live.pipeline_status import PipelineStatus
+from sasnet_live.live.status import PipelineStatus, QueueCounts
 from sasnet_live.plugin.live.layers import MARK, is_ours
 from sasnet_live.plugin.live.live_state import state_in_words
 from sasnet_live.plugin.live.other_layers import LIVE_S, OtherLayers
@@ -146,7 +146,8 @@ def test_the_end_of_a_session_ends_a_rest(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_user_is_told_why_frames_are_few() -> None:
-    engine = SimpleNamespace(courtesy=Courtesy(), own_core=None, status=lambda: PipelineStatus(received=9))
+    counts = QueueCounts(received=9)
+    engine = SimpleNamespace(courtesy=Courtesy(), own_core=None, status=lambda: PipelineStatus(counts=counts))
     settings = LiveSettings(source="folder", folder="scans")
     assert state_in_words("running", engine, settings, None) == ("scans", "accepted")  # type: ignore[arg-type]
     engine.courtesy.wanted, engine.courtesy.last_s = True, 1.5

@@ -51,11 +51,11 @@ def state_in_words(
 def _doing(state: EngineState, engine: LiveEngine) -> tuple[str, Trust]:
     """What is not as usual, empty if all is; and how it is coloured."""
     status = engine.status()
-    waiting = f"{status.waiting} waiting" if status.kept >= WORTH_TELLING else ""
+    waiting = f"{status.counts.waiting} waiting" if status.counts.kept >= WORTH_TELLING else ""
     if state in ("starting", "stopping"):
         doing = "loading the model" if state == "starting" else "finishing"
         return ", ".join(filter(None, [doing, waiting])), "doubtful"
-    if waiting or not status.received:
+    if waiting or not status.counts.received:
         return waiting or "waiting for frames", "doubtful"
     # The user sees few frames, and is told why.
     return "Resting beside another preview" if engine.courtesy.is_felt else "", "accepted"

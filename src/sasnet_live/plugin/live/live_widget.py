@@ -332,7 +332,7 @@ class LiveWidget(DockWidget):
         self.display.set_live(state in ("running", "stopping") and len(self.history) > 0)
 
     def _show_start_button(self, state: EngineState) -> None:
-        waiting = self.engine.status().waiting if state == "stopping" and not self.engine.is_cut_short else 0
+        waiting = self.engine.status().counts.waiting if state == "stopping" and not self.engine.is_cut_short else 0
         text, tip = START_BUTTON[state], START_TIP
         if waiting:
             text = f"Finish now ({waiting} waiting)"

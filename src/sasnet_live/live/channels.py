@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import InputError
-from .frame import Frame, Pixels, Registration
-from .stream import StreamInfo
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Pixels, Registration
+from sasnet_live.stream import StreamInfo
 
 _REMEMBERED_SCANS = 16
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from threading import Condition
 from typing import Generic, Literal, TypeVar, get_args
 
-from .errors import InputError
-from .frame import Frame
-from .queue_counts import QueueCounts
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame
+
 from .spill import SpillRing
+from .status import QueueCounts
 
 Policy = Literal["latest", "all"]
 Tag = TypeVar("Tag")
@@ -247,11 +248,6 @@ class FrameQueue(Generic[Tag]):
     def closed(self) -> bool:
         """Whether no more frames are taken."""
         return self._closed
-
-    @property
-    def spill_problem(self) -> str:
-        """Why the disk took no more frames, empty if it did."""
-        return self._spill.problem if self._spill is not None else ""
 
     # ---------------------------------------------------------- under the lock
 

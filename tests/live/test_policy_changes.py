@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_parts import Gate, Memory, balanced, numbered, registered, wait_for
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.frame_queue import FrameQueue
-from sasnet_live.pipeline import LivePipeline, PipelineError
-from sasnet_live.spill import SpillRing
-from test_pipeline import Gate, Memory, balanced, numbered, registered, wait_for
+from sasnet_live.live.pipeline import LivePipeline, PipelineError
+from sasnet_live.live.queue import FrameQueue
+from sasnet_live.live.spill import SpillRing
 
 
 def take_all(queue: FrameQueue[str]) -> list[int]:
@@ -184,7 +184,7 @@ def test_a_preview_becomes_a_recording_and_a_preview_again() -> None:
     gate, sink, seen = Gate(), Memory(), []
     pipeline = LivePipeline(gate, [sink], policy="latest").start()
     pipeline.put(numbered(0))
-    wait_for(lambda: pipeline.status().in_process == 1)
+    wait_for(lambda: pipeline.status().counts.in_process == 1)
     for number in range(1, 4):
         pipeline.put(numbered(number))  # 3 waits, 1 and 2 were dropped
     pipeline.set_policy("all")
@@ -196,13 +196,13 @@ def test_a_preview_becomes_a_recording_and_a_preview_again() -> None:
     for number in range(90, 200):
         pipeline.put(numbered(number))
     status = pipeline.status()
-    assert (status.kept, status.waiting, status.dropped) == (87, 88, 2 + 109)
+    assert (status.counts.kept, status.counts.waiting, status.counts.dropped) == (87, 88, 2 + 109)
     assert balanced(status)
     gate.open.set()
     pipeline.close()
     assert sink.numbers == [0, *range(3, 90), 199]
     assert seen == [("begin", [0, 3]), ("end", [0, *range(3, 90)])]
-    assert pipeline.status().lost == 0
+    assert pipeline.status().counts.lost == 0
 
 
 def test_a_call_in_turn_comes_though_no_frame_does() -> None:
@@ -237,7 +237,7 @@ def test_closing_is_cut_short_without_losing_a_frame() -> None:
     pipeline = LivePipeline(gate, [sink], policy="all").start()
     for number in range(100):
         pipeline.put(numbered(number), wait=False)
-    wait_for(lambda: pipeline.status().in_process == 1)
+    wait_for(lambda: pipeline.status().counts.in_process == 1)
     closing = threading.Thread(target=pipeline.close)
     closing.start()
     wait_for(lambda: pipeline.status().state == "draining")
@@ -248,7 +248,7 @@ def test_closing_is_cut_short_without_losing_a_frame() -> None:
     assert sink.numbers == sink.pixels == list(range(100))
     assert sink.accepted == [True] + [False] * 99
     status = pipeline.status()
-    assert (status.registered, status.unregistered, status.dropped, status.lost) == (1, 99, 0, 0)
+    assert (status.registered, status.unregistered, status.counts.dropped, status.counts.lost) == (1, 99, 0, 0)
     assert pipeline.reports[0].complete
 
 
@@ -295,7 +295,7 @@ def test_what_is_lost_is_told_whatever_the_policy_is_in_the_end() -> None:
     gate = Gate()
     pipeline = LivePipeline(gate, [Memory()], policy="all").start()
     pipeline.put(numbered(0))
-    wait_for(lambda: pipeline.status().in_process == 1)
+    wait_for(lambda: pipeline.status().counts.in_process == 1)
     for number in range(1, 5):
         pipeline.put(numbered(number))
     pipeline.set_policy("latest")
@@ -318,7 +318,7 @@ def test_frames_dropped_while_only_the_newest_was_wanted_are_no_loss() -> None:
     for number in range(5, 9):
         pipeline.put(numbered(number))
     pipeline.close()
-    assert pipeline.status().dropped >= 3
+    assert pipeline.status().counts.dropped >= 3
 
 
 def test_changes_under_fire(tmp_path: Path) -> None:
@@ -357,5 +357,5 @@ def test_changes_under_fire(tmp_path: Path) -> None:
     assert set(wanted) <= set(sink.numbers)
     assert sink.numbers == sink.pixels
     status = pipeline.status()
-    assert (status.received, status.lost) == (count, 0)
-    assert status.processed + status.dropped == count
+    assert (status.counts.received, status.counts.lost) == (count, 0)
+    assert status.counts.processed + status.counts.dropped == count

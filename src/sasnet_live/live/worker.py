@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .frame import Frame, Registration, RegistrationMetrics
-from .frame_queue import FrameQueue
-from .pipeline_ledger import Ledger
-from .pipeline_status import PipelineError, StreamReport, in_words
-from .pipeline_streams import OpenStream
-from .scan import ScanGeometry, split
-from .sinks.group import SinkGroup
-from .stream import StreamInfo
+from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.stream import StreamInfo
+
+from .ledger import Ledger, OpenStream
+from .queue import FrameQueue
+from .sink_group import SinkGroup
+from .status import PipelineError, StreamReport, in_words
 
 
 @dataclass(frozen=True)

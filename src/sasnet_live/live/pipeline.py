@@ -14,18 +14,18 @@ from types import TracebackType
 
 from psygnal import Signal
 
-from .errors import InputError
-from .frame import Frame, Registration
-from .frame_queue import FrameQueue, Policy
-from .pipeline_ledger import Ledger
-from .pipeline_status import PipelineError, PipelineStatus, State, StreamReport, in_words
-from .pipeline_streams import OpenStream
-from .pipeline_worker import Listeners, Worker
-from .scan import ScanGeometry
-from .sinks.group import SinkGroup
-from .sinks.protocol import FrameSink
+from sasnet_live.errors import InputError
+from sasnet_live.frame import Frame, Registration
+from sasnet_live.scan import ScanGeometry
+from sasnet_live.sinks.protocol import FrameSink
+from sasnet_live.stream import EndReason, StreamInfo
+
+from .ledger import Ledger, OpenStream
+from .queue import FrameQueue, Policy
+from .sink_group import SinkGroup
 from .spill import SpillRing
-from .stream import EndReason, StreamInfo
+from .status import PipelineError, PipelineStatus, State, StreamReport, in_words
+from .worker import Listeners, Worker
 
 _log = logging.getLogger(__name__)
 
@@ -361,7 +361,7 @@ def _close_at_exit(pipeline: LivePipeline) -> None:
 def _close_all() -> None:
     for pipeline in list(_open):
         with suppress(Exception):
-            unwanted = pipeline.policy == "latest" and not pipeline.status().kept
+            unwanted = pipeline.policy == "latest" and not pipeline.status().counts.kept
             pipeline.close(discard=unwanted, timeout_s=ENDING_S, stall_s=STALLED_S)
 
 

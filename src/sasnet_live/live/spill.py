@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .frame import Frame, Pixels
+from sasnet_live.frame import Frame, Pixels
 
 _NO_PIXELS: Pixels = np.empty(0, np.uint8)
 
@@ -57,7 +57,7 @@ class SpillRing:
         self._writing = Lock()
         self._slots: deque[_Slot] = deque()
         self._write_offset = 0
-        self._refused: str = ""
+        self._failed = False  # the disk refused; cleared once the ring is empty
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -67,20 +67,15 @@ class SpillRing:
         """Bound on the size of the file; measured when the first frame is spilled."""
         return self._limit if self._limit is not None else self._limit_wanted
 
-    @property
-    def problem(self) -> str:
-        """Why the disk took no more, empty if it did."""
-        return self._refused
-
     def reserve(self, frame: Frame) -> _Slot | None:
         """A place at the end of the ring, None if there is no room. Call under the queue's lock."""
-        if self._refused and self._slots:
+        if self._failed and self._slots:
             return None
-        self._refused = ""
+        self._failed = False
         try:
             self._open()
-        except OSError as error:
-            self._refused = str(error)
+        except OSError:
+            self._failed = True
             return None
         offset = self._place_for(frame.data.nbytes)
         if offset is None:
@@ -103,9 +98,9 @@ class SpillRing:
                 self._writer.seek(slot.offset)
                 while done < slot.n_bytes:
                     done += self._writer.write(view[done:]) or 0
-        except OSError as error:
+        except OSError:
             slot.frame = frame
-            self._refused = f"{self._folder}: {error}"
+            self._failed = True
 
     def head(self) -> _Slot | None:
         """The oldest frame, None while it is not there or still being written. Call under the queue's lock."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sasnet_live.channels import ChannelRegistrar
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.live.channels import ChannelRegistrar
 from sasnet_live.stream import Axis, StreamInfo
 
 SHAPE = (8, 6)
