@@ -15,12 +15,12 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.sinks import metrics_table
 from sasnet_live.sinks.layout import PageOrder
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.output import as_dtype
 from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink
-from sasnet_live.stack import StackLayout
 from sasnet_live.stream import Axis, StreamInfo
 
 H, W = 12, 10
@@ -185,13 +185,13 @@ def test_a_frame_out_of_order_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("axes", "expected", "letters"),
     [
-        ((Axis("t", 3), Axis("z", 2)), 6, "TZ"),
-        ((Axis("p", 2), Axis("t", 3), Axis("c", 2)), 12, "PTC"),
-        ((Axis("g", 4), Axis("z", 2)), 8, "PZ"),
-        ((Axis("p", 2), Axis("g", 4)), 8, "T"),
-        ((Axis("t", 3), Axis("c", 2)), 5, "T"),
-        ((Axis("t", 3),), None, "T"),
-        ((), None, "T"),
+        ((Axis("t", 3), Axis("z", 2)), 6, "tz"),
+        ((Axis("p", 2), Axis("t", 3), Axis("c", 2)), 12, "ptc"),
+        ((Axis("g", 4), Axis("z", 2)), 8, "pz"),
+        ((Axis("p", 2), Axis("g", 4)), 8, "t"),
+        ((Axis("t", 3), Axis("c", 2)), 5, "t"),
+        ((Axis("t", 3),), None, "t"),
+        ((), None, "t"),
     ],
 )
 def test_axes_of_a_stream_as_letters(axes: tuple[Axis, ...], expected: int | None, letters: str) -> None:
@@ -226,7 +226,7 @@ def test_memory_does_not_grow_with_a_recording(tmp_path: Path) -> None:
 
 
 def test_times_of_frames_survive_an_interruption(tmp_path: Path) -> None:
-    layout = StackLayout((H, W), np.dtype("uint16"), "T", (3,))
+    layout = Layout.stack((H, W), np.dtype("uint16"), "t", (3,))
     writer = OmeTiffWriter(tmp_path / "a.ome.tiff", layout)
     writer.write(frame(0).data, times={"DeltaT": 0.25, "ExposureTime": 5.0})
     writer.abandon()

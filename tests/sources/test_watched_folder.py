@@ -17,10 +17,10 @@ import tifffile
 
 import sasnet_live.sources.folder as folder_module
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, is_registered
 from sasnet_live.sources.folder import FolderSource
 from sasnet_live.sources.folder_listing import natural_order
-from sasnet_live.stack import StackLayout
 from sasnet_live.stream import StreamInfo
 
 from .conftest import Collector, wait_for
@@ -249,7 +249,7 @@ def test_whatever_goes_wrong_with_a_file_the_others_go_on(watch: Watch, monkeypa
 
 
 def our_file(path: Path, value: int, **record: str) -> None:
-    with OmeTiffWriter(path, StackLayout(SHAPE, np.dtype(np.uint16)), record=record) as writer:
+    with OmeTiffWriter(path, Layout.stack(SHAPE, np.dtype(np.uint16)), record=record) as writer:
         writer.write(image(value))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
@@ -16,12 +16,12 @@ import numpy as np
 from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.stack import StackLayout
 
 from .kept_state import KeptState
 from .plan import Job
@@ -31,7 +31,10 @@ from .settings import ReprocessSettings
 REPLAYED_FRAMES = 8
 """Frames before the point of resumption that are registered again where a registrar cannot keep its state."""
 
-INDEX_COLUMNS = {"P": "position", "T": "time", "Z": "depth"}
+WORKED_THROUGH = ("p", "z", "t", "c")
+"""Order of frames: the running estimate is of one position and depth, along time."""
+
+INDEX_COLUMNS = {"p": "position", "t": "time", "z": "depth"}
 """Names of the axes in the table of figures."""
 
 _MAY_DIFFER = ("device", "precision", "software")
@@ -87,10 +90,10 @@ class FileRun:
         )
         self._remarks = stack.remarks
         layout = stack.layout
-        channels = layout.size("C") or 1
+        channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
         _check_splits(layout, self._settings.geometry, self._job.source)
-        order = "".join(axis for axis in "PZTC" if axis in layout.axes)
+        order = tuple(axis for axis in WORKED_THROUGH if axis in layout.axes)
         scans = (layout.frames or 0) // channels
         out = replace(
             layout,
@@ -109,7 +112,7 @@ class FileRun:
             self._replay(stack, order, done, state, align_on)
         for scan in range(done, scans):
             where = layout.index(scan * channels, order)
-            if scan and where.get("T", 0) == 0:
+            if scan and where.get("t", 0) == 0:
                 self._registrar.reset()
             registration = self._one_scan(stack, where, channels, align_on, writers, out.dtype)
             self._note(where, figures_of(registration))
@@ -142,10 +145,10 @@ class FileRun:
         """Close the files; what is not complete stays under its partial name."""
         self._open.close()
 
-    def _written_dtype(self, layout: StackLayout) -> np.dtype[Any]:
+    def _written_dtype(self, layout: Layout) -> np.dtype[Any]:
         return layout.dtype if self._settings.dtype is None else np.dtype(self._settings.dtype)
 
-    def _writers(self, layout: StackLayout, order: str) -> dict[str, OmeTiffWriter]:
+    def _writers(self, layout: Layout, order: Sequence[str]) -> dict[str, OmeTiffWriter]:
         """A writer for each kind of output that is not complete yet."""
         writers = {}
         for kind, target in self._job.targets.items():
@@ -181,9 +184,9 @@ class FileRun:
             described.pop(name, None)
         return {"source": self._job.source.name, **described, **settings}
 
-    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: StackLayout, order: str, scans: int) -> int:
+    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], scans: int) -> int:
         """Number of scans that every output already has whole; longer ones are cut to it."""
-        channels = layout.size("C") or 1
+        channels = layout.size("c") or 1
         done = min([scans, *(writer.pages_written // channels for writer in writers.values())])
         for writer in writers.values():
             writer.cut(done * channels)
@@ -195,10 +198,10 @@ class FileRun:
         self._resumed_at = done
         return done
 
-    def _replay(self, stack: TiffStack, order: str, done: int, state: KeptState, align_on: int) -> None:
+    def _replay(self, stack: TiffStack, order: Sequence[str], done: int, state: KeptState, align_on: int) -> None:
         """Have the registrar know of the frames before the point of resumption what it knew when it came there."""
-        channels = stack.layout.size("C") or 1
-        since_reset = stack.layout.index(done * channels, order).get("T", 0)
+        channels = stack.layout.size("c") or 1
+        since_reset = stack.layout.index(done * channels, order).get("t", 0)
         first = done - (since_reset if state.possible else min(since_reset, REPLAYED_FRAMES))
         kept = state.take_up(done) if since_reset else None
         if kept is not None and kept > first:
@@ -231,7 +234,7 @@ class FileRun:
         return found
 
     def _raw(self, stack: TiffStack, where: dict[str, int], channel: int) -> Pixels:
-        raw = stack.read({**where, "C": channel} if "C" in where else where)
+        raw = stack.read({**where, "c": channel} if "c" in where else where)
         wanted = self._written_dtype(stack.layout)
         # A result in floating numbers is asked for: it is computed so, not rounded and converted.
         return raw.astype(wanted) if wanted.kind == "f" and raw.dtype != wanted else raw
@@ -246,9 +249,9 @@ class FileRun:
             self._table.write(index, figures)
 
 
-def _channel(align_on: int | str, layout: StackLayout, path: Path) -> int:
+def _channel(align_on: int | str, layout: Layout, path: Path) -> int:
     """Index of the channel to align on."""
-    channels = layout.size("C") or 1
+    channels = layout.size("c") or 1
     if isinstance(align_on, str) and align_on in layout.channel_names:
         return layout.channel_names.index(align_on)
     try:
@@ -263,7 +266,7 @@ def _channel(align_on: int | str, layout: StackLayout, path: Path) -> int:
     return index
 
 
-def _check_splits(layout: StackLayout, geometry: ScanGeometry, path: Path) -> None:
+def _check_splits(layout: Layout, geometry: ScanGeometry, path: Path) -> None:
     """Frames must have two lines, and something left of them."""
     height, width = layout.frame_shape
     lines, length = (height, width) if geometry.line_axis == "rows" else (width, height)

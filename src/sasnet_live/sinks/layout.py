@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sasnet_live.frame import Frame
-from sasnet_live.stack import AXES, StackLayout
+from sasnet_live.layout import STACK_AXES, Layout
 from sasnet_live.stream import StreamInfo
 
 
@@ -21,10 +21,10 @@ class PageOrder:
     Attributes
     ----------
     axes
-        Letters of `sasnet_live.stack.AXES`, slowest first, in the order of acquisition. "T" where the axes of the
+        Of `sasnet_live.layout.STACK_AXES`, slowest first, in the order of acquisition. "t" where the axes of the
         stream are not those of a regular stack: frames are then pages in the order in which they came.
     sizes
-        Lengths; the first is None in "T" of unknown length.
+        Lengths; the first is None in "t" of unknown length.
     names
         The names that the stream has for these axes; empty where frames are pages as they came.
     """
@@ -37,12 +37,12 @@ class PageOrder:
     def of(cls, stream: StreamInfo) -> PageOrder:
         """The order of the pages of a stream."""
         names = tuple(axis.name for axis in stream.axes)
-        letters = "".join("P" if name == "g" else name.upper() for name in names)
+        letters = "".join("p" if name == "g" else name for name in names)
         sizes = tuple(axis.size for axis in stream.axes)
-        regular = names and set(letters) <= set(AXES) and len(set(letters)) == len(letters)
+        regular = names and set(letters) <= set(STACK_AXES) and len(set(letters)) == len(letters)
         if regular and stream.expected == math.prod(sizes):
             return cls(letters, sizes, names)
-        return cls("T", (None,), ())
+        return cls("t", (None,), ())
 
     def page(self, index: Mapping[str, int]) -> int | None:
         """Number of the page of a frame; None where pages are in the order in which frames came."""
@@ -53,9 +53,9 @@ class PageOrder:
             page = page * (size or 1) + index[name]
         return page
 
-    def layout(self, stream: StreamInfo, shape: tuple[int, int], dtype: np.dtype[Any]) -> StackLayout:
+    def layout(self, stream: StreamInfo, shape: tuple[int, int], dtype: np.dtype[Any]) -> Layout:
         """The stack to write; the first axis of open length, so that a run that ends early can be completed."""
-        return StackLayout(
+        return Layout.stack(
             frame_shape=shape,
             dtype=dtype,
             axes=self.axes,
@@ -63,7 +63,7 @@ class PageOrder:
             pixel_size_um=stream.pixel_size_um,
             z_step_um=stream.z_step_um,
             interval_s=stream.interval_s,
-            channel_names=stream.channels if "C" in self.axes else (),
+            channel_names=stream.channels if "c" in self.axes else (),
         )
 
 

@@ -177,11 +177,11 @@ def _dimensions(info: StreamInfo, order: PageOrder, image: Pixels) -> list[Dimen
     for letter, size in zip(order.axes, order.sizes, strict=True):
         # The first axis is open, so that a run that ends early leaves no empty frames behind; positions cannot be.
         count = size if made else None
-        if letter == "T":
+        if letter == "t":
             made.append(_axis("t", "time", count, 1, info.interval_s, "second"))
-        elif letter == "Z":
+        elif letter == "z":
             made.append(_axis("z", "space", count, 1, info.z_step_um, "micrometer"))
-        elif letter == "P":
+        elif letter == "p":
             made.append(PositionDimension(coords=[Position(name=f"Pos{n}") for n in range(size or 1)]))
         elif info.channels and image.dtype.kind in "ui":
             named: list[Any] = [Channel(name=name) for name in info.channels]

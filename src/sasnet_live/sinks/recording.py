@@ -131,7 +131,7 @@ class OmeTiffSink:
         if page < self._writer.pages_written:
             raise InputError(
                 f"{self.name}: the frame at {dict(frame.index)} came after later ones; the axes announced are "
-                f"{self._order.axes if self._order else ''}"
+                f"{self._order.axes.upper() if self._order else ''}"
             )
         while self._writer.pages_written < page:
             self._writer.write(np.zeros_like(like), figures={"missing": True})

@@ -256,7 +256,7 @@ class FolderSource:
                 seen.sent = SentFrames()
         except Exception as error:
             return error
-        for index in islice(layout.indices(layout.axes), len(seen.sent), None):
+        for index in islice(layout.indices(), len(seen.sent), None):
             self._cut_short = self._stopping.is_set()
             if self._cut_short:
                 return None
@@ -265,7 +265,7 @@ class FolderSource:
             except Exception as error:
                 return error
             stream = stream or streams.enter(path, layout, seen.sent)
-            position = {axis.lower(): number for axis, number in index.items()} if stream.axes else {}
+            position = index if stream.axes else {}
             metadata: dict[str, Any] = {"file": path.name}
             if layout.pixel_size_um is not None:
                 metadata["pixel_size_um"] = layout.pixel_size_um

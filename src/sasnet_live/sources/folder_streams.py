@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sasnet_live.frame import Frame
+from sasnet_live.layout import Layout
 from sasnet_live.sources.folder_memory import SentFrames
 from sasnet_live.sources.protocol import FrameConsumer
-from sasnet_live.stack import StackLayout
 from sasnet_live.stream import Axis, EndReason, StreamInfo
 
 
@@ -27,7 +27,7 @@ class FolderStreams:
         self._number = -1
         self.of_one_file = False
 
-    def enter(self, path: Path, layout: StackLayout, sent: SentFrames) -> StreamInfo:
+    def enter(self, path: Path, layout: Layout, sent: SentFrames) -> StreamInfo:
         """Have the stream open that the next frames of a file belong to.
 
         Parameters
@@ -69,12 +69,12 @@ class FolderStreams:
         self._open, self.of_one_file = None, False
 
 
-def stream_of(path: Path, layout: StackLayout) -> StreamInfo:
+def stream_of(path: Path, layout: Layout) -> StreamInfo:
     """A file's frames as a stream; without axes if there is only one."""
     many = layout.frames != 1
     names = layout.channel_names
     axes = tuple(
-        Axis(axis.lower(), size or 1, names if axis == "C" else ())
+        Axis(axis, size or 1, names if axis == "c" else ())
         for axis, size in zip(layout.axes, layout.sizes, strict=True)
     )
     return StreamInfo(
