@@ -172,8 +172,8 @@ class Layout:
             raise InputError("the number of frames of this stack is not known yet")
         return (self.index(place, order) for place in range(self.frames))
 
-    def with_length(self, length: int) -> Layout:
-        """The same stack, the first of its axes with this length."""
+    def with_length(self, length: int | None) -> Layout:
+        """The same stack, the first of its axes with this length; None: open, as of a run that may end early."""
         sizes = (length, *self.sizes[1:])
         return replace(self, sizes=sizes, frames=_product(sizes))
 
@@ -182,7 +182,7 @@ class Layout:
         return replace(self, axes=(), sizes=(), frames=None)
 
     def stored(self, frame_shape: tuple[int, int], dtype: np.dtype[Any]) -> Layout:
-        """The stack in which a sink writes these frames, its first axis of open length: a run may end early.
+        """The stack in which a sink writes these frames.
 
         The points of a grid are positions. Frames that are no stack, as those of a position with a grid of its own or
         of an acquisition that skips some channels, are times in the order in which they come.
@@ -192,14 +192,16 @@ class Layout:
         frame_shape, dtype
             Of the images written.
         """
-        axes = self._stored_axes() or ("t",)
+        axes, sizes = self._stored_axes(), self.sizes
+        if not axes:
+            axes, sizes = ("t",), (None,)
         return replace(
             self,
             frame_shape=frame_shape,
             dtype=dtype,
             axes=axes,
-            sizes=(None, *self.sizes[1:]) if self._stored_axes() else (None,),
-            frames=None,
+            sizes=sizes,
+            frames=_product(sizes),
             channel_names=self.channel_names if "c" in axes else (),
             # They describe a file, of which not every frame may come.
             description="",

@@ -15,8 +15,9 @@ from types import TracebackType
 from psygnal import Signal
 
 from .errors import InputError
-from .frame import Frame, Registration
+from .frame import EndReason, Frame, Registration
 from .frame_queue import FrameQueue, Policy
+from .layout import Layout
 from .pipeline_ledger import Ledger
 from .pipeline_status import PipelineError, PipelineStatus, State, StreamReport, in_words
 from .pipeline_streams import OpenStream
@@ -25,7 +26,6 @@ from .scan import ScanGeometry
 from .sinks.group import SinkGroup
 from .sinks.protocol import FrameSink
 from .spill import SpillRing
-from .stream import EndReason, StreamInfo
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class LivePipeline:
     capacity
         Frames in memory; 1 for "latest" and 64 for "all" by default.
     prepare
-        Called with the `StreamInfo` in the worker's thread before the first frame of each stream: load weights, compile
+        Called with the `Layout` in the worker's thread before the first frame of each stream: load weights, compile
         for this shape, forget temporal state. Frames wait in the queue meanwhile.
     spill_bytes
         Bound on the disk space for policy "all"; 0 for none. At most half of the free space is used.
@@ -102,7 +102,7 @@ class LivePipeline:
         policy: Policy = "latest",
         capacity: int | None = None,
         *,
-        prepare: Callable[[StreamInfo], None] | None = None,
+        prepare: Callable[[Layout], None] | None = None,
         spill_bytes: int = DEFAULT_SPILL_BYTES,
         spill_folder: str | Path | None = None,
         geometry: ScanGeometry | None = None,
@@ -135,7 +135,7 @@ class LivePipeline:
 
     # ------------------------------------------------------------------ owner
 
-    def start(self, stream: StreamInfo | None = None) -> LivePipeline:
+    def start(self, stream: Layout | None = None) -> LivePipeline:
         """Start the worker; with a stream, prepare for its shape right away, before any frame."""
         if self._ledger.state != "created":
             raise InputError(f"the pipeline is {self._ledger.state}; a pipeline is started once, make another one")
@@ -295,7 +295,7 @@ class LivePipeline:
             self._source = None
         self.end_stream("stopped")
 
-    def begin_stream(self, stream: StreamInfo) -> None:
+    def begin_stream(self, stream: Layout) -> None:
         """Announce a run of frames; sinks close what they have and begin anew with the first frame of it."""
         self.end_stream("stopped")
         self._ledger.begin(stream)

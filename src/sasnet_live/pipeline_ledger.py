@@ -6,11 +6,11 @@ import threading
 import time
 from dataclasses import replace
 
-from .frame import Frame, Registration
+from .frame import EndReason, Frame, Registration
+from .layout import Layout, shape_of
 from .pipeline_status import PipelineStatus, State, StreamReport, in_words
 from .pipeline_streams import OpenStream, Streams, Throughput
 from .queue_counts import QueueCounts
-from .stream import EndReason, StreamInfo
 
 
 class Ledger:
@@ -59,7 +59,7 @@ class Ledger:
 
     # ----------------------------------------------------------------- streams
 
-    def begin(self, stream: StreamInfo) -> None:
+    def begin(self, stream: Layout) -> None:
         """Open a stream."""
         with self._lock:
             self._streams.begin(stream)
@@ -69,10 +69,10 @@ class Ledger:
         with self._lock:
             stream = self._streams.newest
             if stream is None or stream.ended:
-                stream = self._streams.begin(StreamInfo.of(frame))
+                stream = self._streams.begin(Layout.of(frame))
             elif not stream.info.fits(frame):
                 self._streams.end(stream, "stopped", None)
-                changed = replace(stream.info, shape=frame.data.shape, dtype=frame.data.dtype, expected=None)
+                changed = replace(stream.info, frame_shape=shape_of(frame), dtype=frame.data.dtype, frames=None)
                 stream = self._streams.begin(changed)
             stream.received += 1
             return stream

@@ -6,9 +6,10 @@ from collections import deque
 
 import numpy as np
 
+from .frame import EndReason
+from .layout import Layout
 from .pipeline_status import StreamReport
 from .sinks.protocol import SinkReport
-from .stream import EndReason, StreamInfo
 
 _KEPT_REPORTS = 1000
 
@@ -16,7 +17,7 @@ _KEPT_REPORTS = 1000
 class OpenStream:
     """A stream under way: counted by producers and the worker, under the pipeline's lock."""
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: Layout) -> None:
         self.info = info
         self.reason: EndReason | None = None
         self.missing = 0
@@ -59,7 +60,7 @@ class Streams:
         """Of the streams that were finished, the last 1000 of them."""
         return tuple(self._reports)
 
-    def begin(self, info: StreamInfo) -> OpenStream:
+    def begin(self, info: Layout) -> OpenStream:
         """Open a stream."""
         self.newest = OpenStream(info)
         self._unfinished.append(self.newest)
@@ -69,7 +70,7 @@ class Streams:
         """No more frames of it come. Without `missing`, what was announced less what came."""
         if missing is None:
             as_planned = reason in ("completed", "errored")  # nobody misses the frames of a run that was called off
-            missing = max(0, (stream.info.expected or 0) - stream.received) if as_planned else 0
+            missing = max(0, (stream.info.frames or 0) - stream.received) if as_planned else 0
         stream.reason, stream.missing = reason, missing
         self.missing += missing
 

@@ -14,8 +14,8 @@ from .sources.folder import SETTLE_S, FolderSource
 from .sources.tiff_directories import LARGEST_MIB
 
 if TYPE_CHECKING:
+    from .layout import Layout
     from .scan import ScanGeometry
-    from .stream import StreamInfo
 
 
 def watch_folder(
@@ -48,8 +48,8 @@ def watch_folder(
         If it is not a folder.
     """
 
-    def check(stream: StreamInfo) -> None:
-        geometry.check_frame(stream.shape)
+    def check(stream: Layout) -> None:
+        geometry.check_frame(stream.frame_shape)
         channel_to_align_on(stream, align_on)
         if into_tiff:
             storable(stream.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sasnet_live.frame import Frame
-from sasnet_live.stream import StreamInfo
+from sasnet_live.layout import Layout
 
 SHAPE = (4, 6)
 
@@ -32,6 +32,6 @@ SHAPE = (4, 6)
     ],
 )
 def test_the_size_of_a_px_has_two_axes_or_is_not_known(given: Any, kept: object) -> None:
-    assert StreamInfo(SHAPE, np.dtype(np.uint16), pixel_size_um=given).pixel_size_um == kept
+    assert Layout(SHAPE, np.dtype(np.uint16), pixel_size_um=given).pixel_size_um == kept
     frame = Frame(np.zeros(SHAPE, np.uint16), metadata={} if given is None else {"pixel_size_um": given})
-    assert StreamInfo.of(frame).pixel_size_um == kept
+    assert Layout.of(frame).pixel_size_um == kept
