@@ -29,7 +29,7 @@ def usable_series(tiff: TiffFile, path: Path, claimed: int | None) -> list[TiffP
     """The series of a file, all of one shape and type."""
     found = _cut_imagej_stack(tiff, claimed) or list(tiff.series)
     # An OME file of a multi-file set describes also what lies in its companions; each file is read on its own.
-    series = [one for one in found if any(page is not None for page in one._pages)]
+    series = [one for one in found if any(page is not None for page in one)]
     if not series:
         raise InputError(f"{path}: truncated TIFF, no image can be read; copy or export it again")
     shapes: dict[tuple[Any, ...], int] = {}
