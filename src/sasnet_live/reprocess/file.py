@@ -24,6 +24,7 @@ from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff import TiffStack
 
 from .kept_state import KeptState
+from .loop import SequenceRegistrar, register_scans
 from .plan import Job
 from .report import AVERAGED, FileReport, Progress, Tally
 from .settings import ReprocessSettings
@@ -40,14 +41,10 @@ INDEX_COLUMNS = {"p": "position", "t": "time", "z": "depth"}
 _MAY_DIFFER = ("device", "precision", "software")
 
 
-class FrameRegistrar(Protocol):
+class FrameRegistrar(SequenceRegistrar, Protocol):
     """What is used of `sasnet_live.registrar.Registrar`."""
 
-    def register(self, raw: Pixels) -> Registration: ...
-
     def apply(self, raw: Pixels, registration: Registration) -> Registration: ...
-
-    def reset(self) -> None: ...
 
     def describe(self) -> dict[str, str]: ...
 
@@ -110,14 +107,12 @@ class FileRun:
             state.remove()
         elif done < scans:
             self._replay(stack, order, done, state, align_on)
-        for scan in range(done, scans):
-            where = layout.index(scan * channels, order)
-            if scan and where.get("t", 0) == 0:
-                self._registrar.reset()
-            registration = self._one_scan(stack, where, channels, align_on, writers, out.dtype)
+        found = self._registered(stack, order, align_on, first=done)
+        for scan, (where, registration) in enumerate(found, done + 1):
+            self._write_scan(stack, where, align_on, registration, writers)
             self._note(where, figures_of(registration))
-            state.keep(scan + 1)
-            yield Progress(self._job.source, 0, 1, scan + 1, scans, registration)
+            state.keep(scan)
+            yield Progress(self._job.source, 0, 1, scan, scans, registration)
         for writer in writers.values():
             writer.close()
         state.remove()
@@ -208,30 +203,33 @@ class FileRun:
             first = kept
         else:
             self._registrar.reset()
-        for scan in range(first, done):
-            where = stack.layout.index(scan * channels, order)
-            self._registrar.register(self._raw(stack, where, align_on))
+        for _ in islice(self._registered(stack, order, align_on, first), done - first):
+            pass
 
-    def _one_scan(
+    def _registered(
+        self, stack: TiffStack, order: Sequence[str], align_on: int, first: int
+    ) -> Iterator[tuple[dict[str, int], Registration]]:
+        return register_scans(
+            self._registrar, stack.layout, lambda where: self._raw(stack, where, align_on), order, first
+        )
+
+    def _write_scan(
         self,
         stack: TiffStack,
         where: dict[str, int],
-        channels: int,
         align_on: int,
+        found: Registration,
         writers: Mapping[str, OmeTiffWriter],
-        dtype: np.dtype[Any],
-    ) -> Registration:
-        found = self._registrar.register(self._raw(stack, where, align_on))
+    ) -> None:
         figures = figures_of(found)
-        for channel in range(channels):
+        for channel in range(stack.layout.size("c") or 1):
             moved = found
             if channel != align_on:
                 moved = self._registrar.apply(self._raw(stack, where, channel), found)
             for kind, writer in writers.items():
                 image = moved.warped_image if kind == "warped" and moved.warped_image is not None else moved.image
                 # The figures are kept with the first channel's page, whichever was aligned on.
-                writer.write(as_dtype(image, dtype), figures=figures if channel == 0 else None)
-        return found
+                writer.write(as_dtype(image, writer.layout.dtype), figures=figures if channel == 0 else None)
 
     def _raw(self, stack: TiffStack, where: dict[str, int], channel: int) -> Pixels:
         raw = stack.read({**where, "c": channel} if "c" in where else where)
