@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from sasnet_live.frame import Pixels, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.reprocess import ReprocessSettings, reprocess
 from sasnet_live.scan import ScanGeometry, split
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import record
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-from sasnet_live.stack import StackLayout
 
 DIFFERENT_FRAMES = 8
 """Simulated frames, written over and over: simulating each would take longer than registering it."""
@@ -53,7 +53,7 @@ def make_recording(path: Path, frames: int, size: int) -> None:
     rng = np.random.default_rng(0)
     simulated = record(0, random_scanner(rng, "medium", size), rng, DIFFERENT_FRAMES, height=size, width=size)
     images = [frame.raw for frame in simulated]
-    with OmeTiffWriter(path, StackLayout((size, size), images[0].dtype, "T", (frames,))) as writer:
+    with OmeTiffWriter(path, Layout.stack((size, size), images[0].dtype, "t", (frames,))) as writer:
         for number in range(frames):
             writer.write(images[number % DIFFERENT_FRAMES])
 

@@ -40,7 +40,7 @@ def main() -> None:
         core.run_mda(useq.MDASequence(time_plan={"interval": 0, "loops": 10}), block=True)
         source.stop()
     for report in pipeline.reports:
-        print(f"{report.processed} of {report.stream.expected} frames, {report.registered} registered")
+        print(f"{report.processed} of {report.stream.frames} frames, {report.registered} registered")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.live.pipeline import PipelineStatus
 from sasnet_live.sinks.protocol import SinkReport
-from sasnet_live.stream import StreamInfo
 
 SHAPE = (16, 12)
 
@@ -31,7 +31,7 @@ class Memory:
     name = "memory"
 
     def __init__(self) -> None:
-        self.streams: list[StreamInfo] = []
+        self.streams: list[Layout] = []
         self.numbers: list[int] = []
         self.accepted: list[bool] = []
         self.pixels: list[int] = []
@@ -40,7 +40,7 @@ class Memory:
         self.threads: set[str] = set()
         self._given = 0
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         self.streams.append(stream)
         self._given = 0
 

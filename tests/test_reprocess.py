@@ -21,6 +21,7 @@ from fake_registrar import FakeRegistrar, expected
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.reprocess import (
     REPLAYED_FRAMES,
     FrameRegistrar,
@@ -33,7 +34,6 @@ from sasnet_live.reprocess import (
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
 from sasnet_live.sinks.recording import OmeTiffSink
-from sasnet_live.stream import StreamInfo
 
 SHAPE = (8, 12)
 
@@ -322,7 +322,7 @@ def test_nothing_but_registered_files_is_refused(tmp_path: Path) -> None:
 def test_a_raw_recording_of_a_live_session_is_not_left_out(tmp_path: Path) -> None:
     """Its record says, too, which registrar ran beside it."""
     live = OmeTiffSink(tmp_path / "live.ome.tiff", "raw", record=lambda: {"model": "lite", "output": "rendered"})
-    live.open(StreamInfo((8, 10), np.dtype(np.uint16)))
+    live.open(Layout((8, 10), np.dtype(np.uint16)))
     for image in recording(2)[:, :8, :10]:
         lines = image[1::2].astype(np.float32)
         live.write(Frame(image), Registration(image, None, lines, 0 * lines, RegistrationMetrics(), True))

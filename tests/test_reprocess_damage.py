@@ -15,11 +15,11 @@ import tifffile
 from fake_registrar import FakeRegistrar
 from sasnet_live import cli
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.plugin.readers.reader import get_reader
 from sasnet_live.reprocess import ReprocessSettings
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.stack import StackLayout
 
 HOSTILE = Path(__file__).resolve().parents[2] / "shared" / "hostile"
 
@@ -49,7 +49,7 @@ def good(path: Path, **options: object) -> Path:
 
 
 def our_own(path: Path) -> Path:
-    layout = StackLayout((16, 24), np.dtype(np.uint16), "T", (5,))
+    layout = Layout.stack((16, 24), np.dtype(np.uint16), "t", (5,))
     with OmeTiffWriter(path, layout, record={"output": "rendered"}) as writer:
         for number, frame in enumerate(frames()):
             writer.write(frame, figures={"number": number})
@@ -163,14 +163,14 @@ def test_figures_that_were_damaged_do_not_cost_the_frames(tmp_path: Path) -> Non
     assert len(meta["metadata"]["sasnet_live"]["frames"]) == 5
 
 
-@pytest.mark.parametrize("axes", ["T", "TC", ""])
+@pytest.mark.parametrize("axes", ["t", "tc", ""])
 def test_a_long_recording_is_read_in_napari_where_it_is_looked_at(
     tmp_path: Path, axes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask", reason="dask comes with napari")
     monkeypatch.setattr("sasnet_live.plugin.readers.reader.IN_MEMORY_BYTES", 0)
-    sizes = {"T": (4,), "TC": (2, 2), "": ()}[axes]
-    layout = StackLayout((16, 24), np.dtype(np.uint16), axes, sizes)
+    sizes = {"t": (4,), "tc": (2, 2), "": ()}[axes]
+    layout = Layout.stack((16, 24), np.dtype(np.uint16), axes, sizes)
     raw = frames(4)[: layout.frames]
     with OmeTiffWriter(tmp_path / "a.ome.tiff", layout, record={"output": "rendered"}) as writer:
         for frame in raw:

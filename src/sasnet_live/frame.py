@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 Pixels = np.ndarray[Any, np.dtype[Any]]
+
+EndReason = Literal["completed", "canceled", "errored", "stopped"]
+"""How a run of frames came to its end."""
 
 
 @dataclass(frozen=True)

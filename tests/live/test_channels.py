@@ -9,8 +9,8 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.live.channels import ChannelRegistrar
-from sasnet_live.stream import Axis, StreamInfo
 
 SHAPE = (8, 6)
 
@@ -53,8 +53,8 @@ def frame(value: int, **index: int) -> Frame:
     return Frame(np.full(SHAPE, value, np.uint16), index)
 
 
-def channels(*names: str) -> StreamInfo:
-    return StreamInfo(SHAPE, np.dtype(np.uint16), (Axis("t", 9), Axis("c", len(names), names)))
+def channels(*names: str) -> Layout:
+    return Layout.stack(SHAPE, np.dtype(np.uint16), "tc", (9, len(names)), channel_names=names)
 
 
 def displacement(registration: Registration) -> float:
@@ -114,14 +114,14 @@ def test_scans_are_not_remembered_for_ever() -> None:
 def test_a_new_stream_forgets_but_does_not_warm_up_again(registrars: list[Recorder]) -> None:
     process = ChannelRegistrar(Recorder)
     for _ in range(2):
-        process.prepare(StreamInfo(SHAPE, np.dtype(np.uint16)))
-    process.prepare(StreamInfo((20, 6), np.dtype(np.uint16)))
+        process.prepare(Layout(SHAPE, np.dtype(np.uint16)))
+    process.prepare(Layout((20, 6), np.dtype(np.uint16)))
     assert registrars[0].calls == [("warm_up", 8), ("reset", 0), ("reset", 0), ("warm_up", 20)]
 
 
 def test_streams_without_channels_are_registered_as_they_are() -> None:
     process = ChannelRegistrar(Recorder, "B")
-    process.prepare(StreamInfo(SHAPE, np.dtype(np.uint16)))
+    process.prepare(Layout(SHAPE, np.dtype(np.uint16)))
     assert displacement(process(frame(7))) == 7
 
 

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from pipeline_parts import SHAPE, Gate, Memory, balanced, numbered, registered, wait_for
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.live.ledger import Throughput
 from sasnet_live.live.pipeline import LivePipeline, PipelineError, StreamReport
 from sasnet_live.live.queue import FrameQueue
 from sasnet_live.live.spill import SpillRing
 from sasnet_live.sinks.protocol import SinkReport, part_path
-from sasnet_live.stream import StreamInfo
 
 # ---------------------------------------------------------------- the normal run
 
@@ -95,12 +95,12 @@ def test_a_producer_that_must_not_wait_goes_by_way_of_the_disk_and_keeps_the_ord
 
 def test_warm_up_happens_before_the_first_frame() -> None:
     order: list[str] = []
-    stream = StreamInfo(SHAPE, np.dtype(np.uint16))
+    stream = Layout(SHAPE, np.dtype(np.uint16))
     pipeline = LivePipeline(
         lambda frame: order.append("frame") or registered(frame),  # type: ignore[func-returns-value]
         [Memory()],
         policy="all",
-        prepare=lambda info: order.append(f"prepare {info.shape}"),
+        prepare=lambda info: order.append(f"prepare {info.frame_shape}"),
     )
     pipeline.start(stream)
     assert pipeline.wait_until_ready(10)
@@ -114,7 +114,7 @@ def test_warm_up_happens_before_the_first_frame() -> None:
 def test_frames_that_come_during_the_warm_up_wait() -> None:
     ready, sink = threading.Event(), Memory()
     pipeline = LivePipeline(registered, [sink], policy="all", prepare=lambda info: ready.wait(10))
-    pipeline.start(StreamInfo(SHAPE, np.dtype(np.uint16)))
+    pipeline.start(Layout(SHAPE, np.dtype(np.uint16)))
     pipeline.put(numbered(0))
     assert pipeline.status().state == "warming up"
     assert pipeline.status().counts.waiting == 1
@@ -128,7 +128,7 @@ def test_streams_follow_one_another_each_with_its_own_sinks_and_report() -> None
     pipeline = LivePipeline(registered, [sink], policy="all").start()
     pipeline.stream_ended.connect(reports.append)
     for expected, came in ((3, 3), (5, 2), (4, 0)):
-        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), expected=expected, source="the camera"))
+        pipeline.begin_stream(Layout(SHAPE, np.dtype(np.uint16), frames=expected, source="the camera"))
         for number in range(came):
             pipeline.put(numbered(number))
         pipeline.end_stream("completed")
@@ -154,11 +154,11 @@ def test_a_stream_is_closed_while_the_pipeline_is_idle() -> None:
 def test_a_change_of_frame_size_begins_a_new_stream() -> None:
     sink = Memory()
     with LivePipeline(registered, [sink], policy="all") as pipeline:
-        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), pixel_size_um=(2.0, 1.5)))
+        pipeline.begin_stream(Layout(SHAPE, np.dtype(np.uint16), pixel_size_um=(2.0, 1.5)))
         pipeline.put(numbered(0))
         pipeline.put(numbered(1, (8, 6)))
         pipeline.put(numbered(2, (8, 6)))
-    assert [stream.shape for stream in sink.streams] == [SHAPE, (8, 6)]
+    assert [stream.frame_shape for stream in sink.streams] == [SHAPE, (8, 6)]
     assert [stream.pixel_size_um for stream in sink.streams] == [(2.0, 1.5), (2.0, 1.5)]
     assert sink.numbers == [0, 1, 2]
 
@@ -234,7 +234,7 @@ class BreaksAt(Memory):
         super().__init__()
         self.call, self.at = call, at
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         if self.call == "open":
             raise PermissionError("read-only folder")
         super().open(stream)
@@ -299,7 +299,7 @@ def test_a_recording_whose_folder_is_removed_is_reported_while_it_runs(tmp_path:
 def test_a_run_that_was_called_off_misses_nothing() -> None:
     pipeline = LivePipeline(registered, [Memory()], policy="all").start()
     for reason in ("canceled", "stopped"):
-        pipeline.begin_stream(StreamInfo(SHAPE, np.dtype(np.uint16), expected=50))
+        pipeline.begin_stream(Layout(SHAPE, np.dtype(np.uint16), frames=50))
         pipeline.put(numbered(0))
         pipeline.end_stream(reason)  # type: ignore[arg-type]
     assert all(report.complete for report in pipeline.close())
@@ -354,11 +354,11 @@ def test_a_listener_that_raises_is_an_exception_like_any_other() -> None:
 
 
 def test_a_failed_warm_up_is_raised_to_the_owner() -> None:
-    def prepare(info: StreamInfo) -> None:
+    def prepare(info: Layout) -> None:
         raise RuntimeError("no such model")
 
     pipeline = LivePipeline(registered, [Memory()], policy="all", prepare=prepare)
-    pipeline.start(StreamInfo(SHAPE, np.dtype(np.uint16)))
+    pipeline.start(Layout(SHAPE, np.dtype(np.uint16)))
     assert pipeline.wait_until_ready(10)
     with pytest.raises(RuntimeError, match="no such model"):
         pipeline.raise_if_failed()
@@ -787,7 +787,7 @@ def test_parts_of_a_recording_have_names_in_order(path: str, part: int, expected
 
 
 def test_reports_count_frames_that_never_came() -> None:
-    info = StreamInfo(SHAPE, np.dtype(np.uint16), expected=4)
+    info = Layout(SHAPE, np.dtype(np.uint16), frames=4)
     report = StreamReport(info, "completed", received=3, processed=3, registered=3, missing=1)
     assert not report.complete
     assert report.problems() == ["1 of 4 frames never came from the source"]

@@ -13,10 +13,10 @@ import pytest
 from fake_registrar import FakeRegistrar
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.session.recorder import Recorder, RecordingPlan
 from sasnet_live.session.settings import LiveSettings
 from sasnet_live.sinks.protocol import SinkReport
-from sasnet_live.stream import Axis, StreamInfo
 
 
 class Memory:
@@ -26,11 +26,11 @@ class Memory:
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.calls: list[object] = []
-        self.streams: list[StreamInfo] = []
+        self.streams: list[Layout] = []
         self.count = 0
         self._fails_at = fails_at
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         self.calls.append("open")
         self.streams.append(stream)
 
@@ -49,7 +49,7 @@ class Memory:
         return SinkReport(self.name, 0, count)
 
 
-STREAM = StreamInfo((8, 8), np.dtype(np.uint8), axes=(Axis("t", 6),), expected=6)
+STREAM = Layout.stack((8, 8), np.dtype(np.uint8), "t", (6,))
 RAW = np.arange(64, dtype=np.uint8).reshape(8, 8)
 REGISTRATION = FakeRegistrar().register(RAW)
 
@@ -73,7 +73,7 @@ def test_only_frames_between_begin_and_end_are_recorded() -> None:
     recorder.close()
     assert memory.calls == ["open", 2, 3, "close"]
     assert memory.streams[0].axes == ()  # begun in the middle: no gaps for what came before
-    assert memory.streams[0].expected is None
+    assert memory.streams[0].frames is None
     assert [(report.given, report.complete) for report in recorder.reports] == [(2, True)]
 
 

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, partial_path, read_record
 from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.stack import StackLayout
 
 SHAPE = (6, 8)
 
@@ -30,11 +30,11 @@ def frames(count: int, dtype: Any = np.uint16, seed: int = 0) -> np.ndarray[Any,
     return np.random.default_rng(seed).integers(0, 250, (count, *SHAPE)).astype(dtype)
 
 
-def layout(axes: str = "T", sizes: tuple[int | None, ...] = (4,), dtype: Any = np.uint16, **more: Any) -> StackLayout:
-    return StackLayout(SHAPE, np.dtype(dtype), axes, sizes, **more)
+def layout(axes: str = "t", sizes: tuple[int | None, ...] = (4,), dtype: Any = np.uint16, **more: Any) -> Layout:
+    return Layout.stack(SHAPE, np.dtype(dtype), axes, sizes, **more)
 
 
-def write(path: Path, data: np.ndarray[Any, Any], described: StackLayout, **options: Any) -> None:
+def write(path: Path, data: np.ndarray[Any, Any], described: Layout, **options: Any) -> None:
     with OmeTiffWriter(path, described, **options) as writer:
         for frame in data:
             writer.write(frame)
@@ -42,12 +42,12 @@ def write(path: Path, data: np.ndarray[Any, Any], described: StackLayout, **opti
 
 LAYOUTS = [
     ("", (), "YX"),
-    ("T", (4,), "TYX"),
-    ("Z", (4,), "ZYX"),
-    ("TC", (3, 2), "TCYX"),
-    ("TZC", (2, 3, 2), "TZCYX"),
-    ("TCZ", (2, 2, 3), "TCZYX"),
-    ("CT", (2, 3), "CTYX"),
+    ("t", (4,), "TYX"),
+    ("z", (4,), "ZYX"),
+    ("tc", (3, 2), "TCYX"),
+    ("tzc", (2, 3, 2), "TZCYX"),
+    ("tcz", (2, 2, 3), "TCZYX"),
+    ("ct", (2, 3), "CTYX"),
 ]
 
 
@@ -68,17 +68,17 @@ def test_comes_back_as_written(
         np.testing.assert_array_equal(tiff.asarray(), data.reshape(*sizes, *SHAPE))
         ome_types.from_xml(tiff.ome_metadata or "", validate=True)
     with TiffStack(tmp_path / "a.ome.tiff") as stack:
-        assert (stack.layout.axes, stack.layout.sizes) == (axes, sizes)
+        assert (stack.layout.axes, stack.layout.sizes) == (tuple(axes), sizes)
     assert not partial_path(tmp_path / "a.ome.tiff").exists()
 
 
-@pytest.mark.parametrize("order", ["ZTC", "CZT", "TZC"])
+@pytest.mark.parametrize("order", ["ztc", "czt", "tzc"])
 def test_order_of_writing_does_not_change_the_axes(tmp_path: Path, order: str) -> None:
-    described = layout("TCZ", (2, 3, 4))
+    described = layout("tcz", (2, 3, 4))
     data = frames(24).reshape(2, 3, 4, *SHAPE)
     with OmeTiffWriter(tmp_path / "a.ome.tiff", described, order=order) as writer:
         for index in described.indices(order):
-            writer.write(data[index["T"], index["C"], index["Z"]])
+            writer.write(data[index["t"], index["c"], index["z"]])
     with tifffile.TiffFile(tmp_path / "a.ome.tiff") as tiff:
         assert tiff.series[0].axes == "TCZYX"
         np.testing.assert_array_equal(tiff.asarray(), data)
@@ -87,7 +87,7 @@ def test_order_of_writing_does_not_change_the_axes(tmp_path: Path, order: str) -
 
 def test_positions_are_images(tmp_path: Path) -> None:
     data = frames(6).reshape(2, 3, *SHAPE)
-    write(tmp_path / "a.ome.tiff", data.reshape(6, *SHAPE), layout("PT", (2, 3)))
+    write(tmp_path / "a.ome.tiff", data.reshape(6, *SHAPE), layout("pt", (2, 3)))
     with tifffile.TiffFile(tmp_path / "a.ome.tiff") as tiff:
         assert [series.axes for series in tiff.series] == ["TYX", "TYX"]
         np.testing.assert_array_equal(np.stack([series.asarray() for series in tiff.series]), data)
@@ -96,7 +96,7 @@ def test_positions_are_images(tmp_path: Path) -> None:
 
 def test_calibration_record_and_times(tmp_path: Path) -> None:
     described = layout(
-        "TC",
+        "tc",
         (2, 2),
         pixel_size_um=(0.5, 0.25),
         interval_s=0.04,
@@ -141,7 +141,7 @@ SOURCE = (
 
 def test_ome_metadata_of_the_source_are_carried_on(tmp_path: Path) -> None:
     """Also what this program knows nothing of: instrument, times of planes, annotations."""
-    write(tmp_path / "a.ome.tiff", frames(4), layout("T", (4,), ome_xml=SOURCE), record={"model": "lite"})
+    write(tmp_path / "a.ome.tiff", frames(4), layout("t", (4,), ome_xml=SOURCE), record={"model": "lite"})
     ome = ome_types.from_xml(tifffile.tiffcomment(tmp_path / "a.ome.tiff"), validate=True)
     image = ome.images[0]
     assert ome.instruments[0].objectives[0].lens_na == 0.3
@@ -159,7 +159,7 @@ def test_ome_metadata_of_the_source_are_carried_on(tmp_path: Path) -> None:
     "source", ["", "<OME", "<OME/>", SOURCE.replace("2016-06", "2013-06"), SOURCE.replace('SizeT="4"', 'SizeT="5"')]
 )
 def test_ome_metadata_that_cannot_be_carried_on(tmp_path: Path, source: str) -> None:
-    write(tmp_path / "a.ome.tiff", frames(4), layout("T", (4,), ome_xml=source, pixel_size_um=(0.5, 0.25)))
+    write(tmp_path / "a.ome.tiff", frames(4), layout("t", (4,), ome_xml=source, pixel_size_um=(0.5, 0.25)))
     ome = ome_types.from_xml(tifffile.tiffcomment(tmp_path / "a.ome.tiff"), validate=True)
     assert ome.images[0].pixels.physical_size_x == 0.25
     assert ome.instruments == []
@@ -168,7 +168,7 @@ def test_ome_metadata_that_cannot_be_carried_on(tmp_path: Path, source: str) -> 
 
 def test_unknown_number_of_frames(tmp_path: Path) -> None:
     data = frames(6)
-    write(tmp_path / "a.ome.tiff", data, layout("TC", (None, 2)))
+    write(tmp_path / "a.ome.tiff", data, layout("tc", (None, 2)))
     with tifffile.TiffFile(tmp_path / "a.ome.tiff") as tiff:
         assert tiff.is_bigtiff
         assert tiff.series[0].axes == "TCYX"
@@ -177,7 +177,7 @@ def test_unknown_number_of_frames(tmp_path: Path) -> None:
 
 def test_last_time_point_not_whole_keeps_its_pages(tmp_path: Path) -> None:
     data = frames(7)
-    write(tmp_path / "a.ome.tiff", data, layout("TC", (None, 2)))
+    write(tmp_path / "a.ome.tiff", data, layout("tc", (None, 2)))
     with tifffile.TiffFile(tmp_path / "a.ome.tiff") as tiff:
         np.testing.assert_array_equal(tiff.asarray(), data[:6].reshape(3, 2, *SHAPE))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.ome.tiff", key=6), data[6])
@@ -226,7 +226,7 @@ def test_error_in_the_block_leaves_it_partial(tmp_path: Path) -> None:
 def test_resume_after_any_cut(tmp_path_factory: pytest.TempPathFactory, whole: int, torn: int, big: bool) -> None:
     """Whatever is left of a page behind the last whole one, resuming gives the file that would have been."""
     path, data = tmp_path_factory.mktemp("cut") / "a.ome.tiff", frames(5)
-    writer = OmeTiffWriter(path, layout("T", (5,)), big=big, record={"model": "lite"})
+    writer = OmeTiffWriter(path, layout("t", (5,)), big=big, record={"model": "lite"})
     for frame in data[:whole]:
         writer.write(frame)
     end = writer.partial.stat().st_size
@@ -234,7 +234,7 @@ def test_resume_after_any_cut(tmp_path_factory: pytest.TempPathFactory, whole: i
         writer.write(data[whole])
     writer.abandon()
     os.truncate(writer.partial, min(end + torn, writer.partial.stat().st_size))
-    again = OmeTiffWriter(path, layout("T", (5,)), big=big, record={"model": "lite"}, resume=True)
+    again = OmeTiffWriter(path, layout("t", (5,)), big=big, record={"model": "lite"}, resume=True)
     assert again.pages_written in (whole, whole + 1)
     for frame in data[again.pages_written :]:
         again.write(frame)
@@ -277,7 +277,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"resume": True, "record": {"model": "full"}},
         "begun with other settings .model was lite, now full.; .*overwrite",
     ),
-    ({"resume": True, "layout": layout("T", (9,))}, "of a stack of other axes or sizes"),
+    ({"resume": True, "layout": layout("t", (9,))}, "of a stack of other axes or sizes"),
 ]
 
 
@@ -323,7 +323,7 @@ def test_two_writers_of_one_file(tmp_path: Path) -> None:
 
 
 def test_bad_frames_and_folders(tmp_path: Path) -> None:
-    with OmeTiffWriter(tmp_path / "a.tif", layout("T", (1,))) as writer:
+    with OmeTiffWriter(tmp_path / "a.tif", layout("t", (1,))) as writer:
         with pytest.raises(InputError, match=r"\(3, 3\) uint16 came; expected \(6, 8\)"):
             writer.write(np.zeros((3, 3), np.uint16))
         with pytest.raises(InputError, match="float32 came"):
@@ -340,9 +340,9 @@ def test_bad_frames_and_folders(tmp_path: Path) -> None:
 KILLED = """
     import sys, numpy as np
     from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-    from sasnet_live.stack import StackLayout
+    from sasnet_live.layout import Layout
 
-    writer = OmeTiffWriter(sys.argv[1], StackLayout((256, 256), np.dtype("uint16"), "T", (None,)))
+    writer = OmeTiffWriter(sys.argv[1], Layout.stack((256, 256), np.dtype("uint16"), "t", (None,)))
     for number in range(100_000):
         writer.write(np.full((256, 256), number % 60_000, np.uint16))
         print(number + 1, flush=True)
@@ -365,8 +365,8 @@ def test_killed_process_leaves_every_flushed_frame(tmp_path: Path) -> None:
         (count,) = stack.layout.sizes
         assert count is not None
         assert said <= count <= said + 1
-        assert all((stack.read({"T": t}) == t).all() for t in range(count))
-    resumed = OmeTiffWriter(path, StackLayout((256, 256), np.dtype("uint16"), "T", (None,)), resume=True)
+        assert all((stack.read({"t": t}) == t).all() for t in range(count))
+    resumed = OmeTiffWriter(path, Layout.stack((256, 256), np.dtype("uint16"), "t", (None,)), resume=True)
     assert resumed.pages_written == count
     resumed.write(np.full((256, 256), count, np.uint16))
     resumed.close()

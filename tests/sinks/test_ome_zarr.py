@@ -18,15 +18,14 @@ tensorstore = pytest.importorskip("tensorstore")
 
 from sasnet_live.errors import InputError  # noqa: E402
 from sasnet_live.sinks.ome_zarr import OmeZarrSink  # noqa: E402
-from sasnet_live.stream import Axis  # noqa: E402
 
 _SPEC = importlib.util.spec_from_file_location("recording_helpers", Path(__file__).with_name("test_recording.py"))
 assert _SPEC is not None
 assert _SPEC.loader is not None
 helpers = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(helpers)
-frame, registration, stream, write, T4, C2, H, W = (
-    getattr(helpers, name) for name in ("frame", "registration", "stream", "write", "T4", "C2", "H", "W")
+frame, registration, stream, write, T4C2, H, W = (
+    getattr(helpers, name) for name in ("frame", "registration", "stream", "write", "T4C2", "H", "W")
 )
 
 
@@ -39,7 +38,7 @@ def read(path: Path) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_an_acquisition_becomes_an_image_with_its_axes_and_figures(tmp_path: Path, dtype: Any) -> None:
-    info = stream(T4, C2, dtype=dtype, pixel_size_um=(5.0, 1.25), interval_s=0.5)
+    info = stream(**T4C2, dtype=dtype, pixel_size_um=(5.0, 1.25), interval_s=0.5)
     frames = [frame(2 * t + c, dtype, t=t, c=c) for t in range(4) for c in range(2)]
     report = write(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "lite"}), info, frames)
     assert (report.verified, report.problem) == (8, "")
@@ -56,21 +55,21 @@ def test_an_acquisition_becomes_an_image_with_its_axes_and_figures(tmp_path: Pat
 
 
 def test_positions_are_images_of_their_own(tmp_path: Path) -> None:
-    info = stream(Axis("p", 2), Axis("z", 3))
+    info = stream("pz", (2, 3))
     frames = [frame(3 * p + z, p=p, z=z) for p in range(2) for z in range(3)]
     assert write(OmeZarrSink(tmp_path / "a.ome.zarr"), info, frames).verified == 6
     assert read(tmp_path / "a.ome.zarr" / "Pos1")[:, 0, 0].tolist() == [104, 105, 106]
 
 
 def test_axes_acquired_in_another_order_are_stored_in_that_of_the_format(tmp_path: Path) -> None:
-    info = stream(C2, Axis("t", 3))
+    info = stream("ct", (2, 3), channel_names=("DAPI", "FITC"))
     frames = [frame(3 * c + t, t=t, c=c) for c in range(2) for t in range(3)]
     assert write(OmeZarrSink(tmp_path / "a.ome.zarr"), info, frames).verified == 6
     assert read(tmp_path / "a.ome.zarr")[..., 0, 0].tolist() == [[101, 104], [102, 105], [103, 106]]
 
 
 def test_frames_that_never_came_leave_their_place_empty(tmp_path: Path) -> None:
-    report = write(OmeZarrSink(tmp_path / "a.ome.zarr"), stream(T4, C2), [frame(0, t=0, c=0), frame(1, t=2, c=1)])
+    report = write(OmeZarrSink(tmp_path / "a.ome.zarr"), stream(**T4C2), [frame(0, t=0, c=0), frame(1, t=2, c=1)])
     assert report.verified == 2
     assert read(tmp_path / "a.ome.zarr")[..., 0, 0].tolist() == [[101, 0], [0, 0], [0, 102]]
 

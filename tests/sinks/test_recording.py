@@ -15,20 +15,17 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.sinks import metrics_table
-from sasnet_live.sinks.layout import PageOrder
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.output import as_dtype
 from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink
-from sasnet_live.stack import StackLayout
-from sasnet_live.stream import Axis, StreamInfo
 
 H, W = 12, 10
 
 
-def stream(*axes: Axis, expected: int | None = None, dtype: Any = np.uint16, **more: Any) -> StreamInfo:
-    total = int(np.prod([axis.size for axis in axes])) if axes else None
-    return StreamInfo((H, W), np.dtype(dtype), axes, expected if expected is not None else total, **more)
+def stream(axes: str = "", sizes: tuple[int, ...] = (), dtype: Any = np.uint16, **more: Any) -> Layout:
+    return Layout.stack((H, W), np.dtype(dtype), axes, sizes, **more) if axes else Layout((H, W), np.dtype(dtype))
 
 
 def frame(number: int, dtype: Any = np.uint16, **index: int) -> Frame:
@@ -42,7 +39,7 @@ def registration(of: Frame) -> Registration:
     return Registration(of.data + of.data.dtype.type(100), None, lines, np.zeros_like(lines), metrics, True)
 
 
-def write(sink: Any, info: StreamInfo, frames: list[Frame]) -> Any:
+def write(sink: Any, info: Layout, frames: list[Frame]) -> Any:
     sink.open(info)
     for one in frames:
         sink.write(one, registration(one))
@@ -50,12 +47,12 @@ def write(sink: Any, info: StreamInfo, frames: list[Frame]) -> Any:
     return sink.close()
 
 
-T4, C2 = Axis("t", 4), Axis("c", 2, ("DAPI", "FITC"))
+T4C2: dict[str, Any] = {"axes": "tc", "sizes": (4, 2), "channel_names": ("DAPI", "FITC")}
 
 
 def test_an_acquisition_becomes_a_stack_with_its_axes_calibration_and_figures(tmp_path: Path) -> None:
     info = stream(
-        T4, C2, pixel_size_um=(5.0, 1.25), interval_s=0.5, source="camera", metadata={"useq": {"axis_order": "tc"}}
+        **T4C2, pixel_size_um=(5.0, 1.25), interval_s=0.5, source="camera", metadata={"useq": {"axis_order": "tc"}}
     )
     frames = [frame(2 * t + c, t=t, c=c) for t in range(4) for c in range(2)]
     sink = OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "lite", "weights_sha256": "abc"})
@@ -94,7 +91,7 @@ def test_raw_frames_are_written_unchanged(tmp_path: Path) -> None:
 def test_frames_that_never_came_leave_their_place_empty_and_marked(tmp_path: Path) -> None:
     sink = OmeTiffSink(tmp_path / "a.tif")
     report = write(
-        sink, stream(T4, C2), [frame(0, t=0, c=0), frame(1, t=1, c=1), frame(2, t=3, c=0), frame(3, t=3, c=1)]
+        sink, stream(**T4C2), [frame(0, t=0, c=0), frame(1, t=1, c=1), frame(2, t=3, c=0), frame(3, t=3, c=1)]
     )
     assert report.verified == 4
     stack = tifffile.imread(tmp_path / "a.tif")
@@ -105,7 +102,7 @@ def test_frames_that_never_came_leave_their_place_empty_and_marked(tmp_path: Pat
 
 
 def test_an_acquisition_that_ends_early_is_a_complete_file_of_what_came(tmp_path: Path) -> None:
-    report = write(OmeTiffSink(tmp_path / "a.ome.tiff"), stream(T4, C2), [frame(0, t=0, c=0), frame(1, t=0, c=1)])
+    report = write(OmeTiffSink(tmp_path / "a.ome.tiff"), stream(**T4C2), [frame(0, t=0, c=0), frame(1, t=0, c=1)])
     assert report.verified == 2
     with tifffile.TiffFile(tmp_path / "a.ome.tiff") as tiff:
         assert tiff.series[0].shape in ((2, H, W), (1, 2, H, W))
@@ -137,7 +134,7 @@ def test_another_data_type_is_rounded_and_clipped(dtype: Any, wanted: Any, value
 
 def test_metrics_have_the_axes_of_the_stream_and_a_row_a_frame(tmp_path: Path) -> None:
     frames = [frame(2 * t + c, t=t, c=c) for t in range(4) for c in range(2)]
-    report = write(MetricsSink(tmp_path / "m.csv"), stream(T4, C2), frames)
+    report = write(MetricsSink(tmp_path / "m.csv"), stream(**T4C2), frames)
     assert report.verified == 8
     lines = (tmp_path / "m.csv").read_text().splitlines()
     assert lines[0].startswith("frame,t,c,elapsed_s,ncc_before,ncc_after")
@@ -175,32 +172,11 @@ def test_a_file_that_is_taken_away_is_noticed_and_reported(make: Any, tmp_path: 
 
 def test_a_frame_out_of_order_is_refused(tmp_path: Path) -> None:
     sink = OmeTiffSink(tmp_path / "a.tif")
-    sink.open(stream(T4))
+    sink.open(stream("t", (4,)))
     sink.write(frame(2, t=2), registration(frame(2)))
     with pytest.raises(InputError, match="came after later ones"):
         sink.write(frame(1, t=1), registration(frame(1)))
     sink.close()
-
-
-@pytest.mark.parametrize(
-    ("axes", "expected", "letters"),
-    [
-        ((Axis("t", 3), Axis("z", 2)), 6, "TZ"),
-        ((Axis("p", 2), Axis("t", 3), Axis("c", 2)), 12, "PTC"),
-        ((Axis("g", 4), Axis("z", 2)), 8, "PZ"),
-        ((Axis("p", 2), Axis("g", 4)), 8, "T"),
-        ((Axis("t", 3), Axis("c", 2)), 5, "T"),
-        ((Axis("t", 3),), None, "T"),
-        ((), None, "T"),
-    ],
-)
-def test_axes_of_a_stream_as_letters(axes: tuple[Axis, ...], expected: int | None, letters: str) -> None:
-    info = StreamInfo((H, W), np.dtype(np.uint16), axes, expected)
-    order = PageOrder.of(info)
-    assert order.axes == letters
-    if order.names:
-        last = order.page({axis.name: axis.size - 1 for axis in axes})
-        assert last == (expected or 0) - 1
 
 
 def test_memory_does_not_grow_with_a_recording(tmp_path: Path) -> None:
@@ -226,7 +202,7 @@ def test_memory_does_not_grow_with_a_recording(tmp_path: Path) -> None:
 
 
 def test_times_of_frames_survive_an_interruption(tmp_path: Path) -> None:
-    layout = StackLayout((H, W), np.dtype("uint16"), "T", (3,))
+    layout = Layout.stack((H, W), np.dtype("uint16"), "t", (3,))
     writer = OmeTiffWriter(tmp_path / "a.ome.tiff", layout)
     writer.write(frame(0).data, times={"DeltaT": 0.25, "ExposureTime": 5.0})
     writer.abandon()
@@ -270,7 +246,7 @@ import os, signal, sys
 sys.path[:0] = {path!r}
 from {module} import *
 sink = {make}
-sink.open(stream(T4, C2))
+sink.open(stream(**T4C2))
 for n in range(5):
     one = frame(n, t=n // 2, c=n % 2)
     sink.write(one, registration(one))

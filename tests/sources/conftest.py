@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sasnet_live.frame import Frame
-from sasnet_live.stream import EndReason, StreamInfo
+from sasnet_live.frame import EndReason, Frame
+from sasnet_live.layout import Layout
 
 
 class Collector:
@@ -18,7 +18,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.streams: list[StreamInfo] = []
+        self.streams: list[Layout] = []
         self.ends: list[tuple[EndReason, int | None, int]] = []
         self.threads: set[str] = set()
         self.waits: set[bool] = set()
@@ -31,7 +31,7 @@ class Collector:
     def detach(self, source: object) -> None:
         self.sources.remove(source)
 
-    def begin_stream(self, stream: StreamInfo) -> None:
+    def begin_stream(self, stream: Layout) -> None:
         self.streams.append(stream)
         self._in_stream = 0
 

@@ -72,8 +72,8 @@ def test_a_file_with_several_frames_is_a_stream_with_its_axes(
     tifffile.imwrite(tmp_path / "a.ome.tif", stack, metadata={"axes": "TCYX", "Channel": {"Name": ["DAPI", "FITC"]}})
     wait_for(lambda: len(collector.ends) == 1)
     [stream] = collector.streams
-    assert [(axis.name, axis.size, axis.labels) for axis in stream.axes] == [("t", 3, ()), ("c", 2, ("DAPI", "FITC"))]
-    assert stream.expected == 6
+    assert (stream.axes, stream.sizes, stream.channel_names) == (("t", "c"), (3, 2), ("DAPI", "FITC"))
+    assert stream.frames == 6
     assert [(frame.index["t"], frame.index["c"]) for frame in collector.frames] == [
         (t, c) for t in range(3) for c in range(2)
     ]
@@ -105,7 +105,7 @@ def test_frames_of_another_size_begin_a_stream(tmp_path: Path, watched: FolderSo
     wait_for(lambda: len(collector.frames) == 1)
     write(tmp_path / "b.tif", 2, shape=(8, 12))
     wait_for(lambda: len(collector.frames) == 2)
-    assert [stream.shape for stream in collector.streams] == [(16, 12), (8, 12)]
+    assert [stream.frame_shape for stream in collector.streams] == [(16, 12), (8, 12)]
 
 
 def test_a_folder_may_come_later_and_go_for_a_time(tmp_path: Path, collector: Collector) -> None:

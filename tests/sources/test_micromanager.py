@@ -29,7 +29,7 @@ from sasnet_live.sources.core import connect_direct, find_core  # noqa: E402
 from sasnet_live.sources.live_poll import LivePoll  # noqa: E402
 from sasnet_live.sources.micromanager import MicroManagerSource  # noqa: E402
 from sasnet_live.sources.pixel_size import pixel_size  # noqa: E402
-from sasnet_live.sources.useq_stream import stream_of  # noqa: E402
+from sasnet_live.sources.useq_stream import layout_of  # noqa: E402
 
 
 def run(core: Any, sequence: Any) -> None:
@@ -64,14 +64,10 @@ def test_an_acquisition_is_one_stream_with_its_axes(
     demo_core.mda.engine.use_hardware_sequencing = sequenced
     run(demo_core, timelapse(4, channels=["DAPI", "FITC"], z_plan={"range": 2, "step": 1}, axis_order="tzc"))
     [stream] = collector.streams
-    assert stream.shape == (48, 64)
+    assert stream.frame_shape == (48, 64)
     assert stream.dtype == np.uint16
-    assert [(axis.name, axis.size, axis.labels) for axis in stream.axes] == [
-        ("t", 4, ()),
-        ("z", 3, ()),
-        ("c", 2, ("DAPI", "FITC")),
-    ]
-    assert (stream.expected, stream.pixel_size_um, stream.z_step_um, stream.exposure_ms) == (24, (1.0, 1.0), 1.0, 2.0)
+    assert (stream.axes, stream.sizes, stream.channel_names) == (("t", "z", "c"), (4, 3, 2), ("DAPI", "FITC"))
+    assert (stream.frames, stream.pixel_size_um, stream.z_step_um, stream.exposure_ms) == (24, (1.0, 1.0), 1.0, 2.0)
     assert stream.source == 'camera "Camera"'
     assert stream.metadata["useq"]["axis_order"] == ["t", "z", "c"]
     indices = [tuple(frame.index[axis] for axis in "tzc") for frame in collector.frames]
@@ -97,7 +93,7 @@ def test_acquisitions_back_to_back_are_streams_of_their_own(
     for loops in (3, 1, 5):
         run(demo_core, timelapse(loops))
     assert [end[2] for end in collector.ends] == [3, 1, 5]
-    assert [stream.expected for stream in collector.streams] == [3, 1, 5]
+    assert [stream.frames for stream in collector.streams] == [3, 1, 5]
 
 
 def test_an_image_that_the_acquisition_leaves_in_the_buffer_is_delivered(
@@ -146,7 +142,7 @@ def test_an_acquisition_made_up_as_it_goes_has_no_expected_number(
     demo_core: Any, source: MicroManagerSource, collector: Collector
 ) -> None:
     run(demo_core, iter([useq.MDAEvent(index={"t": n}) for n in range(3)]))
-    assert collector.streams[0].expected is None
+    assert collector.streams[0].frames is None
     assert [frame.index["t"] for frame in collector.frames] == [0, 1, 2]
 
 
@@ -167,7 +163,7 @@ def test_what_is_announced_is_what_comes(
     demo_core: Any, source: MicroManagerSource, collector: Collector, sequence: Mapping[str, Any]
 ) -> None:
     run(demo_core, useq.MDASequence(**sequence))
-    assert collector.streams[0].expected == len(collector.frames)
+    assert collector.streams[0].frames == len(collector.frames)
 
 
 def test_pausing_loses_no_frame(demo_core: Any, source: MicroManagerSource, collector: Collector) -> None:
@@ -760,8 +756,8 @@ def test_the_global_core_is_found() -> None:
 
 
 def test_a_stream_without_image_infos_is_read_from_the_core(demo_core: Any) -> None:
-    stream = stream_of(timelapse(2), {}, demo_core)
-    assert (stream.shape, stream.dtype, stream.expected) == ((48, 64), np.dtype(np.uint16), 2)
+    stream = layout_of(timelapse(2), {}, demo_core)
+    assert (stream.frame_shape, stream.dtype, stream.frames) == ((48, 64), np.dtype(np.uint16), 2)
 
 
 # ---------------------------------------------------------------- with the pipeline

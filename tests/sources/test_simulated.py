@@ -21,7 +21,7 @@ def test_frames_come_in_order_as_one_stream(collector: Collector) -> None:
     source.start(collector)
     assert source.wait(30)
     [stream] = collector.streams
-    assert (stream.shape, stream.dtype, stream.expected) == ((48, 64), np.dtype(np.uint16), 5)
+    assert (stream.frame_shape, stream.dtype, stream.frames) == ((48, 64), np.dtype(np.uint16), 5)
     assert [frame.index["t"] for frame in collector.frames] == list(range(5))
     assert all(frame.data.shape == (48, 64) and frame.data.dtype == np.uint16 for frame in collector.frames)
     assert collector.ends == [("completed", None, 5)]

@@ -17,9 +17,9 @@ import pytest
 import tifffile
 
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
 from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.stack import StackLayout
 
 SHORT, LONG, FLOAT, DOUBLE, ASCII, RATIONAL = 3, 4, 11, 12, 2, 5
 MANY = 2**20
@@ -41,7 +41,7 @@ def pages_apart(path: Path) -> None:
 
 
 def our_own(path: Path) -> None:
-    layout = StackLayout((16, 24), np.dtype(np.uint16), "T", (5,), pixel_size_um=(0.5, 0.25))
+    layout = Layout.stack((16, 24), np.dtype(np.uint16), "t", (5,), pixel_size_um=(0.5, 0.25))
     with OmeTiffWriter(path, layout, record={"output": "rendered"}) as writer:
         for frame in ramp(5, 16, 24):
             writer.write(frame, figures={"ncc_before": 0.5, "accepted": True})
@@ -439,7 +439,7 @@ def test_metadata_that_are_not_used_are_said(tmp_path: Path) -> None:
     tifffile.imwrite(path, ramp(2, 3, 16, 24), ome=True, metadata={"axes": "TCYX"}, photometric="minisblack")
     describe(path, str(tifffile.tiffcomment(path)).replace("</Image>", "</Picture>"))
     with TiffStack(path) as stack:
-        assert (stack.layout.axes, stack.layout.sizes) == ("T", (6,))
+        assert (stack.layout.axes, stack.layout.sizes) == (("t",), (6,))
         assert len(stack.remarks) == 1
         assert "its OME-XML does not describe" in stack.remarks[0]
 

@@ -17,11 +17,10 @@ import tifffile
 
 import sasnet_live.sources.folder as folder_module
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, is_registered
 from sasnet_live.sources.folder import FolderSource
 from sasnet_live.sources.folder_listing import natural_order
-from sasnet_live.stack import StackLayout
-from sasnet_live.stream import StreamInfo
 
 from .conftest import Collector, wait_for
 
@@ -47,9 +46,9 @@ def values(collector: Collector) -> list[int]:
     return [int(frame.data[0, 0]) for frame in collector.frames]
 
 
-def no_small_frames(stream: StreamInfo) -> None:
-    if min(stream.shape) < 10:
-        raise InputError(f"a frame of {stream.shape} came; expected more")
+def no_small_frames(stream: Layout) -> None:
+    if min(stream.frame_shape) < 10:
+        raise InputError(f"a frame of {stream.frame_shape} came; expected more")
 
 
 class Watch:
@@ -249,7 +248,7 @@ def test_whatever_goes_wrong_with_a_file_the_others_go_on(watch: Watch, monkeypa
 
 
 def our_file(path: Path, value: int, **record: str) -> None:
-    with OmeTiffWriter(path, StackLayout(SHAPE, np.dtype(np.uint16)), record=record) as writer:
+    with OmeTiffWriter(path, Layout.stack(SHAPE, np.dtype(np.uint16)), record=record) as writer:
         writer.write(image(value))
 
 
@@ -310,7 +309,7 @@ def test_a_stack_that_grows_page_by_page_is_delivered_once_a_frame(watch: Watch)
         write(path, number, append=True)
     watch.until(*range(7))
     [stream] = watch.collector.streams
-    assert [axis.name for axis in stream.axes] == ["t"]
+    assert stream.axes == ("t",)
     assert [frame.index["t"] for frame in watch.collector.frames] == list(range(7))
     assert [frame.sequence_number for frame in watch.collector.frames] == list(range(7))
     wait_for(lambda: bool(watch.collector.ends))
@@ -399,7 +398,7 @@ def test_a_longer_settle_time_waits_for_a_program_that_pauses(tmp_path: Path, co
     assert collector.frames == []
     watch.until(0, 1, 2, 3)
     watch.source.stop()
-    assert [stream.expected for stream in collector.streams] == [4]
+    assert [stream.frames for stream in collector.streams] == [4]
 
 
 @pytest.mark.parametrize("settle_s", [-1.0, float("nan"), float("inf")])

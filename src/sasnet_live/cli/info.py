@@ -113,7 +113,7 @@ def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
     with TiffStack(path, largest_mib=largest_mib) as stack:
         layout, remarks = stack.layout, stack.remarks
     yield "file", str(path)
-    yield "axes", f"{layout.axes}YX"
+    yield "axes", f"{layout.letters}YX"
     yield "sizes", " x ".join(str(size) for size in layout.shape)
     yield "data type", str(layout.dtype)
     if layout.pixel_size_um is not None:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from useq import MDASequence
 
     from sasnet_live.cli.live_view import View
-    from sasnet_live.frame import Frame
+    from sasnet_live.frame import EndReason, Frame
+    from sasnet_live.layout import Layout
     from sasnet_live.live.channels import ChannelRegistrar
     from sasnet_live.live.pipeline import LivePipeline
     from sasnet_live.registrar import Registrar
     from sasnet_live.scan import ScanGeometry
     from sasnet_live.sinks.output import Content
     from sasnet_live.sinks.protocol import FrameSink
-    from sasnet_live.stream import EndReason, StreamInfo
 
 _LOOK_EVERY_S = 0.05
 _CAMERA_ENDS_WITHIN_S = 5.0  # of the second Ctrl-C; one that hangs may hold up neither the files nor the user
@@ -165,7 +165,7 @@ class Session:
         self._failure_told: Exception | None = None
         self._stops: list[Callable[[], None]] = []
 
-    def start(self, stream: StreamInfo | None) -> None:
+    def start(self, stream: Layout | None) -> None:
         """Load and compile, so that the first frame does not wait; a setting that cannot be used ends the run here."""
         interrupts().raise_if_any()
         if stream is None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from sasnet_live.frame import Frame, Registration
+    from sasnet_live.layout import Layout
     from sasnet_live.live.status import PipelineStatus
     from sasnet_live.sinks.protocol import SinkReport
-    from sasnet_live.stream import StreamInfo
 
 _ROWS = 12
 _PLAIN_EVERY_S = 1.0
@@ -144,7 +144,7 @@ class JsonLines:
         self._stream = stream
         self._written = 0
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """Begin to count."""
         self._written = 0
 

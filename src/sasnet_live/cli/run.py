@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
     from useq import MDASequence
 
-    from sasnet_live.stream import StreamInfo
+    from sasnet_live.layout import Layout
 
 
 def run(
@@ -295,14 +295,14 @@ def _empty_core(config: Path | None) -> CMMCorePlus:
     return CMMCorePlus()
 
 
-def _warm_up_stream(core: CMMCorePlus, sequence: MDASequence | None) -> StreamInfo:
+def _warm_up_stream(core: CMMCorePlus, sequence: MDASequence | None) -> Layout:
     """What frames will come, before the first one does."""
     import numpy as np
 
-    from sasnet_live.sources.useq_stream import stream_of
-    from sasnet_live.stream import StreamInfo
+    from sasnet_live.layout import Layout
+    from sasnet_live.sources.useq_stream import layout_of
 
     if sequence is not None:
-        return stream_of(sequence, {}, core)
+        return layout_of(sequence, {}, core)
     pixel_type = f"uint{8 * core.getBytesPerPixel()}"
-    return StreamInfo((core.getImageHeight(), core.getImageWidth()), np.dtype(pixel_type))
+    return Layout((core.getImageHeight(), core.getImageWidth()), np.dtype(pixel_type))

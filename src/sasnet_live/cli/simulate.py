@@ -43,11 +43,11 @@ def simulate(
 
     from sasnet_live.errors import InputError
     from sasnet_live.files import renamed
+    from sasnet_live.layout import Layout
     from sasnet_live.simulation.levels import random_scanner
     from sasnet_live.simulation.recording import RecordingSettings, record
     from sasnet_live.sinks.ome_tiff import OmeTiffWriter
     from sasnet_live.sources.tiff import SUFFIXES
-    from sasnet_live.stack import StackLayout
 
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"{out}: expected a name that ends with .ome.tiff or .tif")
@@ -75,9 +75,8 @@ def simulate(
                 images |= {"_truth": frame.truth, "_displacement": frame.displacement_px}
             for kind, image in images.items():
                 if kind not in writers:
-                    layout = StackLayout(
-                        (image.shape[0], image.shape[1]), image.dtype, "T", (frames,), interval_s=interval
-                    )
+                    shape = image.shape[0], image.shape[1]
+                    layout = Layout.stack(shape, image.dtype, "t", (frames,), interval_s=interval)
                     writer = OmeTiffWriter(renamed(out, kind), layout, record=done, overwrite=overwrite)
                     writers[kind] = stack.enter_context(writer)
                 writers[kind].write(image, times={"DeltaT": (number - 1) * interval})

@@ -53,8 +53,8 @@ def raw_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
     entries = []
     for path in _tiffs(folder):
         with TiffStack(path) as stack:
-            indices = list(stack.layout.indices(stack.layout.axes))
-            recording = path.stem if stack.layout.axes == "T" and len(indices) > 1 else ""
+            indices = list(stack.layout.indices())
+            recording = path.stem if stack.layout.axes == ("t",) and len(indices) > 1 else ""
         for number, index in enumerate(indices):
             name = path.stem if len(indices) == 1 else f"{path.stem}-{number:05d}"
             entries.append(Entry(name, "raw", partial(_raw, path, index, name, scan, recording, number), recording))

@@ -12,6 +12,7 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.metrics import ncc, ssim
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
@@ -22,7 +23,6 @@ from sasnet_live.simulation.recording import RecordingSettings, record
 from sasnet_live.simulation.scanner import SimulatedFrame
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
 from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.stack import StackLayout
 
 from .peers import BestRigidShift
 
@@ -144,7 +144,7 @@ def _simulate(path: Path, frames: int, size: int, level: str, seed: int) -> list
     scanner = random_scanner(rng, level, size)  # type: ignore[arg-type]
     recording = RecordingSettings(frame_interval_s=INTERVAL_S)
     simulated = list(record(seed, scanner, rng, frames, height=size, width=size, recording=recording))
-    layout = StackLayout((size, size), simulated[0].raw.dtype, "T", (frames,), interval_s=INTERVAL_S)
+    layout = Layout.stack((size, size), simulated[0].raw.dtype, "t", (frames,), interval_s=INTERVAL_S)
     with OmeTiffWriter(path, layout, record={"simulated": f"{level} scanner, seed {seed}"}, overwrite=True) as writer:
         for number, frame in enumerate(simulated):
             writer.write(frame.raw, times={"DeltaT": number * INTERVAL_S})

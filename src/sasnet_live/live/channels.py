@@ -10,7 +10,7 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration
-from sasnet_live.stream import StreamInfo
+from sasnet_live.layout import Layout
 
 _REMEMBERED_SCANS = 16
 
@@ -55,7 +55,7 @@ class ChannelRegistrar:
         self._warm: dict[int, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         self._scans: OrderedDict[tuple[tuple[str, int], ...], Registration] = OrderedDict()
 
-    def prepare(self, stream: StreamInfo) -> None:
+    def prepare(self, stream: Layout) -> None:
         """Load and compile for the frames of a stream, and forget what was found in the one before.
 
         Raises
@@ -67,11 +67,11 @@ class ChannelRegistrar:
         self._scans.clear()
         for registrar in self._registrars.values():
             registrar.reset()
-        for channel in range(_channels(stream) if self._reference is None else 1):
+        for channel in range((stream.size("c") or 1) if self._reference is None else 1):
             registrar = self._registrar(channel)
-            shape_and_type = tuple(stream.shape), stream.dtype
-            if len(stream.shape) == 2 and self._warm.get(channel) != shape_and_type:
-                registrar.warm_up((stream.shape[0], stream.shape[1]), stream.dtype)
+            shape_and_type = stream.frame_shape, stream.dtype
+            if len(stream.frame_shape) == 2 and self._warm.get(channel) != shape_and_type:
+                registrar.warm_up(stream.frame_shape, stream.dtype)
                 self._warm[channel] = shape_and_type
 
     def __call__(self, frame: Frame) -> Registration:
@@ -104,7 +104,7 @@ class ChannelRegistrar:
         return self._registrars[number]
 
 
-def channel_to_align_on(stream: StreamInfo, wanted: int | str | None) -> int | None:
+def channel_to_align_on(stream: Layout, wanted: int | str | None) -> int | None:
     """Number of the channel whose displacement moves all others; None where each is registered by itself.
 
     Raises
@@ -112,10 +112,10 @@ def channel_to_align_on(stream: StreamInfo, wanted: int | str | None) -> int | N
     InputError
         If the stream has channels, but not this one.
     """
-    count = _channels(stream)
+    count = stream.size("c") or 1
     if wanted is None or count == 1:
         return None
-    names = stream.channels
+    names = stream.channel_names
     if wanted in names:
         return names.index(str(wanted))
     number = int(wanted) if str(wanted).isdecimal() else -1
@@ -123,10 +123,6 @@ def channel_to_align_on(stream: StreamInfo, wanted: int | str | None) -> int | N
         known = ", ".join(names) or f"0 to {count - 1}"
         raise InputError(f"align_on is {wanted!r}; the channels are {known}: choose one of them")
     return number
-
-
-def _channels(stream: StreamInfo) -> int:
-    return next((axis.size for axis in stream.axes if axis.name == "c"), 1)
 
 
 def _scan_of(index: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

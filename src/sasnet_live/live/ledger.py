@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sasnet_live.frame import Frame, Registration
+from sasnet_live.frame import EndReason, Frame, Registration
+from sasnet_live.layout import Layout, shape_of
 from sasnet_live.sinks.protocol import SinkReport
-from sasnet_live.stream import EndReason, StreamInfo
 
 from .status import PipelineStatus, QueueCounts, State, StreamReport, in_words
 
@@ -21,7 +21,7 @@ _KEPT_REPORTS = 1000
 class OpenStream:
     """A stream under way: counted by producers and the worker, under the ledger's lock."""
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: Layout) -> None:
         self.info = info
         self.reason: EndReason | None = None
         self.missing = 0
@@ -88,7 +88,7 @@ class Ledger:
 
     # ----------------------------------------------------------------- streams
 
-    def begin(self, stream: StreamInfo) -> None:
+    def begin(self, stream: Layout) -> None:
         """Open a stream."""
         with self._lock:
             self._begin(stream)
@@ -98,11 +98,11 @@ class Ledger:
         with self._lock:
             stream = self._newest
             if stream is None or stream.ended:
-                stream = self._begin(StreamInfo.of(frame))
+                stream = self._begin(Layout.of(frame))
             elif not stream.info.fits(frame):
                 self._end(stream, "stopped", None)
                 stream = self._begin(
-                    replace(stream.info, shape=frame.data.shape, dtype=frame.data.dtype, expected=None)
+                    replace(stream.info, frame_shape=shape_of(frame), dtype=frame.data.dtype, frames=None)
                 )
             stream.received += 1
             return stream
@@ -172,7 +172,7 @@ class Ledger:
 
     # ---------------------------------------------------------- under the lock
 
-    def _begin(self, info: StreamInfo) -> OpenStream:
+    def _begin(self, info: Layout) -> OpenStream:
         self._newest = OpenStream(info)
         self._unfinished.append(self._newest)
         return self._newest
@@ -180,7 +180,7 @@ class Ledger:
     def _end(self, stream: OpenStream, reason: EndReason, missing: int | None) -> None:
         if missing is None:
             as_planned = reason in ("completed", "errored")  # nobody misses the frames of a run that was called off
-            missing = max(0, (stream.info.expected or 0) - stream.received) if as_planned else 0
+            missing = max(0, (stream.info.frames or 0) - stream.received) if as_planned else 0
         stream.reason, stream.missing = reason, missing
         self._missing += missing
 

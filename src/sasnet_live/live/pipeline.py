@@ -15,10 +15,10 @@ from types import TracebackType
 from psygnal import Signal
 
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Frame, Registration
+from sasnet_live.frame import EndReason, Frame, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.protocol import FrameSink
-from sasnet_live.stream import EndReason, StreamInfo
 
 from .ledger import Ledger, OpenStream
 from .queue import FrameQueue, Policy
@@ -58,7 +58,7 @@ class LivePipeline:
     capacity
         Frames in memory; 1 for "latest" and 64 for "all" by default.
     prepare
-        Called with the `StreamInfo` in the worker's thread before the first frame of each stream: load weights, compile
+        Called with the `Layout` in the worker's thread before the first frame of each stream: load weights, compile
         for this shape, forget temporal state. Frames wait in the queue meanwhile.
     spill_bytes
         Bound on the disk space for policy "all"; 0 for none. At most half of the free space is used.
@@ -102,7 +102,7 @@ class LivePipeline:
         policy: Policy = "latest",
         capacity: int | None = None,
         *,
-        prepare: Callable[[StreamInfo], None] | None = None,
+        prepare: Callable[[Layout], None] | None = None,
         spill_bytes: int = DEFAULT_SPILL_BYTES,
         spill_folder: str | Path | None = None,
         geometry: ScanGeometry | None = None,
@@ -135,7 +135,7 @@ class LivePipeline:
 
     # ------------------------------------------------------------------ owner
 
-    def start(self, stream: StreamInfo | None = None) -> LivePipeline:
+    def start(self, stream: Layout | None = None) -> LivePipeline:
         """Start the worker; with a stream, prepare for its shape right away, before any frame."""
         if self._ledger.state != "created":
             raise InputError(f"the pipeline is {self._ledger.state}; a pipeline is started once, make another one")
@@ -295,7 +295,7 @@ class LivePipeline:
             self._source = None
         self.end_stream("stopped")
 
-    def begin_stream(self, stream: StreamInfo) -> None:
+    def begin_stream(self, stream: Layout) -> None:
         """Announce a run of frames; sinks close what they have and begin anew with the first frame of it."""
         self.end_stream("stopped")
         self._ledger.begin(stream)

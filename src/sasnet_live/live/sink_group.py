@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sasnet_live.frame import Frame, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.protocol import FrameSink, SinkReport
-from sasnet_live.stream import StreamInfo
 
 
 class SinkGroup:
@@ -33,7 +33,7 @@ class SinkGroup:
         """Whether there is a sink left that takes frames."""
         return len(self._broken) < len(self._sinks)
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """Open all sinks, those too that failed in the stream before."""
         self._given = [0] * len(self._sinks)
         self._broken.clear()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sasnet_live.frame import EndReason
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.protocol import SinkReport
-from sasnet_live.stream import EndReason, StreamInfo
 
 State = Literal["created", "warming up", "running", "failed", "draining", "closed"]
 
@@ -109,7 +110,7 @@ class StreamReport:
         What each sink wrote of it.
     """
 
-    stream: StreamInfo
+    stream: Layout
     reason: EndReason
     received: int
     processed: int
@@ -126,7 +127,7 @@ class StreamReport:
         """What is not as it should be, one line each."""
         lines = []
         if self.missing:
-            announced = f" of {self.stream.expected}" if self.stream.expected else ""
+            announced = f" of {self.stream.frames}" if self.stream.frames else ""
             lines.append(f"{self.missing}{announced} frames never came from {self.stream.source or 'the source'}")
         if self.received != self.processed:
             lines.append(f"{self.received - self.processed} of {self.received} frames were dropped")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.scan import ScanGeometry, split
-from sasnet_live.stream import StreamInfo
 
 from .ledger import Ledger, OpenStream
 from .queue import FrameQueue
@@ -50,7 +50,7 @@ class Worker:
     def __init__(
         self,
         process: Callable[[Frame], Registration],
-        prepare: Callable[[StreamInfo], None] | None,
+        prepare: Callable[[Layout], None] | None,
         queue: FrameQueue[OpenStream],
         sinks: SinkGroup,
         ledger: Ledger,
@@ -65,14 +65,14 @@ class Worker:
         self._geometry = geometry
         self._flush_every_s = flush_every_s
         self._current: OpenStream | None = None
-        self._warmed: StreamInfo | None = None
+        self._warmed: Layout | None = None
         self._told_to_stop = ""  # why no more frames are to be registered
         self.ready = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     # ------------------------------------------------------------------ owner
 
-    def start(self, stream: StreamInfo | None) -> None:
+    def start(self, stream: Layout | None) -> None:
         """Begin; with a stream, prepare for it before any frame."""
         self._warmed = stream
         self._thread.start()
@@ -201,7 +201,7 @@ class Worker:
             current, self._current = self._current, None
             current.sinks = self._sinks.close()
 
-    def _call_prepare(self, info: StreamInfo) -> None:
+    def _call_prepare(self, info: Layout) -> None:
         if self._prepare is None:
             return
         try:

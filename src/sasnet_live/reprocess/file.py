@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
@@ -16,14 +16,15 @@ import numpy as np
 from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.stack import StackLayout
 
 from .kept_state import KeptState
+from .loop import SequenceRegistrar, register_scans
 from .plan import Job
 from .report import AVERAGED, FileReport, Progress, Tally
 from .settings import ReprocessSettings
@@ -31,20 +32,19 @@ from .settings import ReprocessSettings
 REPLAYED_FRAMES = 8
 """Frames before the point of resumption that are registered again where a registrar cannot keep its state."""
 
-INDEX_COLUMNS = {"P": "position", "T": "time", "Z": "depth"}
+WORKED_THROUGH = ("p", "z", "t", "c")
+"""Order of frames: the running estimate is of one position and depth, along time."""
+
+INDEX_COLUMNS = {"p": "position", "t": "time", "z": "depth"}
 """Names of the axes in the table of figures."""
 
 _MAY_DIFFER = ("device", "precision", "software")
 
 
-class FrameRegistrar(Protocol):
+class FrameRegistrar(SequenceRegistrar, Protocol):
     """What is used of `sasnet_live.registrar.Registrar`."""
 
-    def register(self, raw: Pixels) -> Registration: ...
-
     def apply(self, raw: Pixels, registration: Registration) -> Registration: ...
-
-    def reset(self) -> None: ...
 
     def describe(self) -> dict[str, str]: ...
 
@@ -87,10 +87,10 @@ class FileRun:
         )
         self._remarks = stack.remarks
         layout = stack.layout
-        channels = layout.size("C") or 1
+        channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
         _check_splits(layout, self._settings.geometry, self._job.source)
-        order = "".join(axis for axis in "PZTC" if axis in layout.axes)
+        order = tuple(axis for axis in WORKED_THROUGH if axis in layout.axes)
         scans = (layout.frames or 0) // channels
         out = replace(
             layout,
@@ -107,14 +107,12 @@ class FileRun:
             state.remove()
         elif done < scans:
             self._replay(stack, order, done, state, align_on)
-        for scan in range(done, scans):
-            where = layout.index(scan * channels, order)
-            if scan and where.get("T", 0) == 0:
-                self._registrar.reset()
-            registration = self._one_scan(stack, where, channels, align_on, writers, out.dtype)
+        found = self._registered(stack, order, align_on, first=done)
+        for scan, (where, registration) in enumerate(found, done + 1):
+            self._write_scan(stack, where, align_on, registration, writers)
             self._note(where, figures_of(registration))
-            state.keep(scan + 1)
-            yield Progress(self._job.source, 0, 1, scan + 1, scans, registration)
+            state.keep(scan)
+            yield Progress(self._job.source, 0, 1, scan, scans, registration)
         for writer in writers.values():
             writer.close()
         state.remove()
@@ -142,10 +140,10 @@ class FileRun:
         """Close the files; what is not complete stays under its partial name."""
         self._open.close()
 
-    def _written_dtype(self, layout: StackLayout) -> np.dtype[Any]:
+    def _written_dtype(self, layout: Layout) -> np.dtype[Any]:
         return layout.dtype if self._settings.dtype is None else np.dtype(self._settings.dtype)
 
-    def _writers(self, layout: StackLayout, order: str) -> dict[str, OmeTiffWriter]:
+    def _writers(self, layout: Layout, order: Sequence[str]) -> dict[str, OmeTiffWriter]:
         """A writer for each kind of output that is not complete yet."""
         writers = {}
         for kind, target in self._job.targets.items():
@@ -181,9 +179,9 @@ class FileRun:
             described.pop(name, None)
         return {"source": self._job.source.name, **described, **settings}
 
-    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: StackLayout, order: str, scans: int) -> int:
+    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], scans: int) -> int:
         """Number of scans that every output already has whole; longer ones are cut to it."""
-        channels = layout.size("C") or 1
+        channels = layout.size("c") or 1
         done = min([scans, *(writer.pages_written // channels for writer in writers.values())])
         for writer in writers.values():
             writer.cut(done * channels)
@@ -195,43 +193,46 @@ class FileRun:
         self._resumed_at = done
         return done
 
-    def _replay(self, stack: TiffStack, order: str, done: int, state: KeptState, align_on: int) -> None:
+    def _replay(self, stack: TiffStack, order: Sequence[str], done: int, state: KeptState, align_on: int) -> None:
         """Have the registrar know of the frames before the point of resumption what it knew when it came there."""
-        channels = stack.layout.size("C") or 1
-        since_reset = stack.layout.index(done * channels, order).get("T", 0)
+        channels = stack.layout.size("c") or 1
+        since_reset = stack.layout.index(done * channels, order).get("t", 0)
         first = done - (since_reset if state.possible else min(since_reset, REPLAYED_FRAMES))
         kept = state.take_up(done) if since_reset else None
         if kept is not None and kept > first:
             first = kept
         else:
             self._registrar.reset()
-        for scan in range(first, done):
-            where = stack.layout.index(scan * channels, order)
-            self._registrar.register(self._raw(stack, where, align_on))
+        for _ in islice(self._registered(stack, order, align_on, first), done - first):
+            pass
 
-    def _one_scan(
+    def _registered(
+        self, stack: TiffStack, order: Sequence[str], align_on: int, first: int
+    ) -> Iterator[tuple[dict[str, int], Registration]]:
+        return register_scans(
+            self._registrar, stack.layout, lambda where: self._raw(stack, where, align_on), order, first
+        )
+
+    def _write_scan(
         self,
         stack: TiffStack,
         where: dict[str, int],
-        channels: int,
         align_on: int,
+        found: Registration,
         writers: Mapping[str, OmeTiffWriter],
-        dtype: np.dtype[Any],
-    ) -> Registration:
-        found = self._registrar.register(self._raw(stack, where, align_on))
+    ) -> None:
         figures = figures_of(found)
-        for channel in range(channels):
+        for channel in range(stack.layout.size("c") or 1):
             moved = found
             if channel != align_on:
                 moved = self._registrar.apply(self._raw(stack, where, channel), found)
             for kind, writer in writers.items():
                 image = moved.warped_image if kind == "warped" and moved.warped_image is not None else moved.image
                 # The figures are kept with the first channel's page, whichever was aligned on.
-                writer.write(as_dtype(image, dtype), figures=figures if channel == 0 else None)
-        return found
+                writer.write(as_dtype(image, writer.layout.dtype), figures=figures if channel == 0 else None)
 
     def _raw(self, stack: TiffStack, where: dict[str, int], channel: int) -> Pixels:
-        raw = stack.read({**where, "C": channel} if "C" in where else where)
+        raw = stack.read({**where, "c": channel} if "c" in where else where)
         wanted = self._written_dtype(stack.layout)
         # A result in floating numbers is asked for: it is computed so, not rounded and converted.
         return raw.astype(wanted) if wanted.kind == "f" and raw.dtype != wanted else raw
@@ -246,9 +247,9 @@ class FileRun:
             self._table.write(index, figures)
 
 
-def _channel(align_on: int | str, layout: StackLayout, path: Path) -> int:
+def _channel(align_on: int | str, layout: Layout, path: Path) -> int:
     """Index of the channel to align on."""
-    channels = layout.size("C") or 1
+    channels = layout.size("c") or 1
     if isinstance(align_on, str) and align_on in layout.channel_names:
         return layout.channel_names.index(align_on)
     try:
@@ -263,7 +264,7 @@ def _channel(align_on: int | str, layout: StackLayout, path: Path) -> int:
     return index
 
 
-def _check_splits(layout: StackLayout, geometry: ScanGeometry, path: Path) -> None:
+def _check_splits(layout: Layout, geometry: ScanGeometry, path: Path) -> None:
     """Frames must have two lines, and something left of them."""
     height, width = layout.frame_shape
     lines, length = (height, width) if geometry.line_axis == "rows" else (width, height)

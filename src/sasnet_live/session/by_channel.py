@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
-from sasnet_live.stream import StreamInfo
+from sasnet_live.layout import Layout
 
 from .pictures import Scan
 
@@ -51,9 +51,9 @@ class NewestByChannel(Generic[T]):
         self._newest.clear()
 
 
-def names_of_channels(stream: StreamInfo) -> tuple[str, ...]:
+def names_of_channels(stream: Layout) -> tuple[str, ...]:
     """For people, by number; empty where there is only one."""
-    count = next((axis.size for axis in stream.axes if axis.name == "c"), 1)
+    count = stream.size("c") or 1
     if count < 2:
         return ()
-    return stream.channels or tuple(f"channel {number}" for number in range(count))
+    return stream.channel_names or tuple(f"channel {number}" for number in range(count))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sasnet_live.frame import Frame, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.live.channels import ChannelRegistrar, FrameRegistrar
 from sasnet_live.live.pipeline import LivePipeline
 from sasnet_live.live.queue import Policy
 from sasnet_live.live.status import PipelineStatus, StreamReport, in_words
 from sasnet_live.sinks.protocol import FrameSink
-from sasnet_live.stream import StreamInfo
 
 from .by_channel import names_of_channels
 from .cores import leave_one_core
@@ -169,7 +169,7 @@ class LiveRun:
 
     # -------------------------------------------------- in the pipeline's thread
 
-    def _prepare(self, stream: StreamInfo) -> None:
+    def _prepare(self, stream: Layout) -> None:
         self.channels = names_of_channels(stream)
         self._process.prepare(stream)
         self.description = self._process.describe()

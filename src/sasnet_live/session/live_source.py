@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.sources.live_poll import REFUSALS
 from sasnet_live.sources.protocol import FrameConsumer, FrameSource
-from sasnet_live.stream import StreamInfo
 
 from .settings import LiveSettings
 
@@ -91,7 +91,7 @@ class LiveSource:
         more = f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else ""
         return f"{lines[0]}{more}" if lines else ""
 
-    def expected_stream(self) -> StreamInfo | None:
+    def expected_stream(self) -> Layout | None:
         """What the frames will look like, so that the model is ready before the first; None: it loads with that one."""
         if self._core is None:
             return None
@@ -99,7 +99,7 @@ class LiveSource:
             shape = (self._core.getImageHeight(), self._core.getImageWidth())
             pixel_bytes = self._core.getBytesPerPixel()
             if min(shape) > 0 and pixel_bytes in (1, 2):
-                return StreamInfo(shape, np.dtype(f"uint{8 * pixel_bytes}"))
+                return Layout(shape, np.dtype(f"uint{8 * pixel_bytes}"))
         return None
 
     def start(self, consumer: FrameConsumer) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.live.sink_group import SinkGroup
 from sasnet_live.sinks.protocol import FrameSink, SinkReport
-from sasnet_live.stream import StreamInfo
 
 from .settings import LiveSettings
 
@@ -102,7 +102,7 @@ class Recorder:
         self._wanted: SinkGroup | None = None
         self._active: SinkGroup | None = None
         self._is_open = False
-        self._stream: StreamInfo | None = None
+        self._stream: Layout | None = None
         self._stream_frames = 0
         self._last_number: int | None = None
         self.frames = self.missed = self.unregistered = 0
@@ -165,7 +165,7 @@ class Recorder:
 
     # ------------------------------------------------- in the pipeline's thread
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """A stream begins."""
         self._stream, self._stream_frames = stream, 0
         self._follow()
@@ -204,7 +204,7 @@ class Recorder:
             self._active = wanted
         if self._stream is not None and self._active is not None and not self._is_open:
             whole = not self._stream_frames
-            self._active.open(self._stream if whole else replace(self._stream, axes=(), expected=None))
+            self._active.open(self._stream if whole else self._stream.as_they_come())
             self._is_open = True
 
     def _close_open(self) -> tuple[SinkReport, ...]:

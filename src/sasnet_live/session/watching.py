@@ -14,8 +14,8 @@ from sasnet_live.sources.folder import SETTLE_S, FolderSource
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 if TYPE_CHECKING:
+    from sasnet_live.layout import Layout
     from sasnet_live.scan import ScanGeometry
-    from sasnet_live.stream import StreamInfo
 
 
 def watch_folder(
@@ -48,8 +48,8 @@ def watch_folder(
         If it is not a folder.
     """
 
-    def check(stream: StreamInfo) -> None:
-        geometry.check_frame(stream.shape)
+    def check(stream: Layout) -> None:
+        geometry.check_frame(stream.frame_shape)
         channel_to_align_on(stream, align_on)
         if into_tiff:
             storable(stream.dtype)

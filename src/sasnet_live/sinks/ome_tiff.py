@@ -6,7 +6,7 @@ import json
 import math
 import os
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from sasnet_live import __version__
 from sasnet_live.errors import InputError
 from sasnet_live.files import name_and_ending, partial_path, refuse_folder, refuse_unless_file
 from sasnet_live.frame import Pixels
-from sasnet_live.stack import StackLayout
+from sasnet_live.layout import STACK_AXES, Layout
 
 from . import ome_xml
 from .tiff_pages import TiffPages, count_pages, read_description, read_figures
@@ -69,9 +69,9 @@ class OmeTiffWriter:
     def __init__(
         self,
         path: str | Path,
-        layout: StackLayout,
+        layout: Layout,
         *,
-        order: str | None = None,
+        order: Sequence[str] | None = None,
         record: Mapping[str, str] | None = None,
         ignored: tuple[str, ...] = (),
         overwrite: bool = False,
@@ -81,11 +81,16 @@ class OmeTiffWriter:
         self.path = Path(path)
         self.partial = partial_path(self.path)
         self.layout = layout
-        self.order = order or layout.axes
+        self.order = layout.axes if order is None else tuple(order)
+        if not layout.is_stack:
+            raise InputError(
+                f"{layout.frames} frames along the axes {layout.axes} with sizes {layout.sizes} came; expected one at "
+                f"each place along axes of {', '.join(STACK_AXES)}"
+            )
         if sorted(self.order) != sorted(layout.axes):
-            raise InputError(f"order {self.order!r} came; expected the axes {layout.axes!r}, each once")
+            raise InputError(f"order {self.order} came; expected the axes {layout.axes}, each once")
         if None in layout.sizes and self.order[:1] != layout.axes[:1]:
-            raise InputError(f"order {self.order!r} came; the axis of unknown length, {layout.axes[0]}, must be first")
+            raise InputError(f"order {self.order} came; the axis of unknown length, {layout.axes[0]}, must be first")
         self.record = {"software": CREATOR, **(record or {})}
         if os.path.lexists(self.path) and not overwrite:
             raise InputError(f"{self.path}: is there already; add --overwrite to replace it")
@@ -166,7 +171,8 @@ class OmeTiffWriter:
                 layout = layout.with_length(written // group)
             else:
                 # Not one whole time point: every frame is kept, along time.
-                layout = replace(layout, axes="T", sizes=(max(written, 1),), channel_names=(), ome_xml="")
+                layout = replace(layout, axes=("t",), sizes=(None,), channel_names=(), ome_xml="")
+                layout = layout.with_length(max(written, 1))
         order = self.order if layout.axes == self.layout.axes else layout.axes
         if written < (expected or 1):
             self.abandon()
@@ -189,11 +195,11 @@ class OmeTiffWriter:
     def _signature(self) -> dict[str, Any]:
         layout = self.layout
         return {
-            "axes": layout.axes,
+            "axes": layout.letters,
             "sizes": list(layout.sizes),
             "frame_shape": list(layout.frame_shape),
             "dtype": str(layout.dtype),
-            "order": self.order,
+            "order": "".join(self.order).upper(),
         }
 
     def _kept_record(self) -> dict[str, str] | None:
@@ -277,7 +283,7 @@ def _times_of(path: Path) -> ome_xml.PlaneTimes:
     return times
 
 
-def _needs_big(layout: StackLayout) -> bool:
+def _needs_big(layout: Layout) -> bool:
     if layout.frames is None:
         return True
     height, width = layout.frame_shape

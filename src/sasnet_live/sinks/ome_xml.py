@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from sasnet_live.stack import StackLayout
+from sasnet_live.layout import Layout
 
 RECORD_NAMESPACE = "sasnet-live/registration"
 """Namespace of the MapAnnotation that says what was done to the frames."""
@@ -27,9 +27,9 @@ _PIXEL_TYPES = {"float32": "float", "float64": "double"}
 
 
 def ome_xml(
-    layout: StackLayout,
+    layout: Layout,
     *,
-    order: str,
+    order: Sequence[str],
     record: Mapping[str, str],
     planes: PlaneTimes | None = None,
     name: str = "",
@@ -89,7 +89,7 @@ def read_record(xml: str) -> dict[str, str]:
     return {entry.get("K", ""): entry.text or "" for entry in records[-1].iter(_tag("M"))}
 
 
-def _source(layout: StackLayout) -> Element | None:
+def _source(layout: Layout) -> Element | None:
     """The source's own OME tree, if it can be carried on."""
     try:
         root = ElementTree.fromstring(layout.ome_xml)
@@ -98,13 +98,14 @@ def _source(layout: StackLayout) -> Element | None:
     images = root.findall(_tag("Image"))
     described = [image.find(_tag("Pixels")) for image in images]
     # Of other sizes: the axes were read in another way than the source names them, so its planes mean nothing here.
-    same = all(p is not None and all(p.get(f"Size{a}") == str(layout.size(a)) for a in "CZT") for p in described)
-    return root if root.tag == _tag("OME") and same and len(images) == layout.size("P") else None
+    sizes = {f"Size{axis.upper()}": str(layout.size(axis)) for axis in "czt"}
+    same = all(p is not None and all(p.get(name) == size for name, size in sizes.items()) for p in described)
+    return root if root.tag == _tag("OME") and same and len(images) == layout.size("p") else None
 
 
-def _skeleton(layout: StackLayout, name: str) -> Element:
+def _skeleton(layout: Layout, name: str) -> Element:
     root = Element(_tag("OME"))
-    positions = layout.size("P") or 1
+    positions = layout.size("p") or 1
     for position in range(positions):
         suffix = f" position {position}" if positions > 1 else ""
         image = SubElement(root, _tag("Image"), ID=f"Image:{position}", Name=f"{name}{suffix}")
@@ -124,9 +125,9 @@ def _skeleton(layout: StackLayout, name: str) -> Element:
     return root
 
 
-def _describe(pixels: Element, layout: StackLayout) -> None:
+def _describe(pixels: Element, layout: Layout) -> None:
     """Sizes, type and channels."""
-    axes = "".join(axis for axis in reversed(layout.axes) if axis != "P")
+    axes = layout.letters[::-1].replace("P", "")
     dtype = np.dtype(layout.dtype).name
     pixel_type = _PIXEL_TYPES.get(dtype, dtype)
     if pixels.get("Type") != pixel_type:
@@ -136,13 +137,13 @@ def _describe(pixels: Element, layout: StackLayout) -> None:
     pixels.set("Type", pixel_type)
     pixels.set("DimensionOrder", "XY" + axes + "".join(axis for axis in "CZT" if axis not in axes))
     height, width = layout.frame_shape
-    for axis, size in (("X", width), ("Y", height), *((axis, layout.size(axis)) for axis in "CZT")):
+    for axis, size in (("X", width), ("Y", height), *((axis, layout.size(axis.lower())) for axis in "CZT")):
         pixels.set(f"Size{axis}", str(size))
     channels = pixels.findall(_tag("Channel"))
-    if len(channels) != layout.size("C"):
+    if len(channels) != layout.size("c"):
         for channel in channels:
             pixels.remove(channel)
-        for i in range(layout.size("C") or 1):
+        for i in range(layout.size("c") or 1):
             channel = Element(_tag("Channel"), ID=f"Channel:{pixels.get('ID', '').split(':')[-1]}:{i}")
             channel.set("SamplesPerPixel", "1")
             if layout.channel_names:
@@ -159,27 +160,27 @@ def _leave_room(pixels: Element, also: tuple[str, ...]) -> None:
     pixels.append(Element(_ROOM))
 
 
-def _pages_of(layout: StackLayout, order: str, position: int) -> Iterator[tuple[int, dict[str, int]]]:
+def _pages_of(layout: Layout, order: Sequence[str], position: int) -> Iterator[tuple[int, dict[str, int]]]:
     """Pages of a position, and where along the other axes they are."""
     for page in range(layout.frames or 0):
         index = layout.index(page, order)
-        if index.pop("P", 0) == position:
+        if index.pop("p", 0) == position:
             yield page, index
 
 
-def _located(layout: StackLayout, order: str, position: int) -> Iterator[str]:
+def _located(layout: Layout, order: Sequence[str], position: int) -> Iterator[str]:
     """Which page of the file is which plane. As text: a tree of so many elements would take more than the frames."""
     long = [axis for axis in order if layout.size(axis) != 1]
-    if long == sorted(long, key=lambda axis: (axis != "P", layout.axes.index(axis))):
-        count = (layout.frames or 0) // (layout.size("P") or 1)
+    if long == sorted(long, key=lambda axis: (axis != "p", layout.axes.index(axis))):
+        count = (layout.frames or 0) // (layout.size("p") or 1)
         yield f'<TiffData IFD="{position * count}" PlaneCount="{count}" />'
         return
     for page, index in _pages_of(layout, order, position):
-        where = "".join(f'First{axis}="{n}" ' for axis, n in index.items())
+        where = "".join(f'First{axis.upper()}="{n}" ' for axis, n in index.items())
         yield f'<TiffData {where}IFD="{page}" PlaneCount="1" />'
 
 
-def _timed(layout: StackLayout, order: str, position: int, times: PlaneTimes) -> Iterator[str]:
+def _timed(layout: Layout, order: Sequence[str], position: int, times: PlaneTimes) -> Iterator[str]:
     """When each plane was recorded, where that is known of any."""
     if not times:
         return
@@ -189,7 +190,7 @@ def _timed(layout: StackLayout, order: str, position: int, times: PlaneTimes) ->
             for name, values in times.items()
             if page < len(values) and not math.isnan(values[page])
         )
-        the = " ".join(f'The{axis}="{index.get(axis, 0)}"' for axis in "ZTC")
+        the = " ".join(f'The{axis.upper()}="{index.get(axis, 0)}"' for axis in "ztc")
         yield f"<Plane {the}{told} />"
 
 

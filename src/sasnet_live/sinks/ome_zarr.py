@@ -15,10 +15,9 @@ import numpy as np
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock, partial_path
 from sasnet_live.frame import Frame, Pixels, Registration
-from sasnet_live.sinks.layout import PageOrder, elapsed_s
-from sasnet_live.sinks.output import Content, Destination, Written, check_writable
+from sasnet_live.layout import UNITS, Layout
+from sasnet_live.sinks.output import Content, Destination, Written, check_writable, elapsed_s
 from sasnet_live.sinks.protocol import SinkReport
-from sasnet_live.stream import StreamInfo
 
 if TYPE_CHECKING:
     from ome_writers import Dimension, OMEStream
@@ -57,8 +56,7 @@ class OmeZarrSink:
     ) -> None:
         self._written = Written(content, None if dtype is None else np.dtype(dtype), record)
         self._destination = Destination(path, overwrite, is_folder=True)
-        self._info: StreamInfo | None = None
-        self._order: PageOrder | None = None
+        self._info: Layout | None = None
         self._stream: OMEStream | None = None
         self._lock: OutputLock | None = None
         self._first: Frame | None = None
@@ -70,11 +68,10 @@ class OmeZarrSink:
         """The folder's name."""
         return self._destination.name
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """Choose the folder; it is made with the first frame, whose size after registration is known then."""
         folder = self._destination.next()
         self._info = stream
-        self._order = PageOrder.of(stream)
         self._stream = self._first = None
         self._at = 0
         self._checksums.clear()
@@ -88,7 +85,7 @@ class OmeZarrSink:
         if self._stream is None:
             self._first = frame
             self._stream = self._new_stream(image)
-        place = None if self._order is None else self._order.page(frame.index)
+        place = None if self._info is None else self._info.place(frame.index)
         if place is not None and place < self._at:
             raise InputError(f"{self.name}: the frame at {dict(frame.index)} came after later ones")
         if place is not None and place > self._at:
@@ -134,20 +131,21 @@ class OmeZarrSink:
     def _new_stream(self, image: Pixels) -> OMEStream:
         from ome_writers import AcquisitionSettings, OmeZarrFormat, create_stream
 
-        if self._info is None or self._order is None:
+        if self._info is None:
             raise InputError("write() came before open(); open the sink with a stream first")
         if self._destination.overwrite and os.path.lexists(self._destination.path):
             _remove(self._destination.path)
         settings = AcquisitionSettings(
             root_path=str(self._destination.path),
             dtype=str(image.dtype),
-            dimensions=tuple(_dimensions(self._info, self._order, image)),
+            dimensions=tuple(_dimensions(self._info.stored((image.shape[0], image.shape[1]), image.dtype))),
             format=OmeZarrFormat(),
             overwrite=self._destination.overwrite,
         )
         stream = create_stream(settings)
         record = self._written.record_of(self._info)
-        stream.set_global_metadata(_RECORD, {**record, "channels": json.dumps(self._info.channels)})
+        channels = self._info.channel_names if "c" in self._info.axes else ()
+        stream.set_global_metadata(_RECORD, {**record, "channels": json.dumps(channels)})
         return stream
 
     def _verified(self) -> int:
@@ -169,38 +167,34 @@ class OmeZarrSink:
         return listed
 
 
-def _dimensions(info: StreamInfo, order: PageOrder, image: Pixels) -> list[Dimension]:
-    """Axes of an image as ome-writers has them, in the order of acquisition."""
+def _dimensions(stack: Layout) -> list[Dimension]:
+    """Axes of a stack as ome-writers has them, in the order of acquisition."""
     from ome_writers import Channel, Dimension, Position, PositionDimension
 
     made: list[Dimension] = []
-    for letter, size in zip(order.axes, order.sizes, strict=True):
+    for axis, size in zip(stack.axes, stack.sizes, strict=True):
         # The first axis is open, so that a run that ends early leaves no empty frames behind; positions cannot be.
         count = size if made else None
-        if letter == "T":
-            made.append(_axis("t", "time", count, 1, info.interval_s, "second"))
-        elif letter == "Z":
-            made.append(_axis("z", "space", count, 1, info.z_step_um, "micrometer"))
-        elif letter == "P":
+        if axis == "p":
             made.append(PositionDimension(coords=[Position(name=f"Pos{n}") for n in range(size or 1)]))
-        elif info.channels and image.dtype.kind in "ui":
-            named: list[Any] = [Channel(name=name) for name in info.channels]
+        elif axis != "c":
+            made.append(_axis(stack, axis, count, 1))
+        elif stack.channel_names and stack.dtype.kind in "ui":
+            named: list[Any] = [Channel(name=name) for name in stack.channel_names]
             made.append(Dimension(name="c", type="channel", coords=named, count=len(named), chunk_size=1))
         else:
             made.append(Dimension(name="c", type="channel", count=size, chunk_size=1))
-    for name, size, px_um in zip("yx", image.shape, info.pixel_size_um or (None, None), strict=True):
-        made.append(_axis(name, "space", size, size, px_um, "micrometer"))
-    return made
+    return made + [_axis(stack, axis, size, size) for axis, size in zip("yx", stack.frame_shape, strict=True)]
 
 
-def _axis(
-    name: str, kind: Literal["time", "space"], count: int | None, chunk: int, scale: float | None, unit: str
-) -> Dimension:
+def _axis(stack: Layout, axis: str, count: int | None, chunk: int) -> Dimension:
     from ome_writers import Dimension
 
+    kind: Literal["time", "space"] = "time" if axis == "t" else "space"
+    scale = stack.scale(axis)
     if not scale:
-        return Dimension(name=name, type=kind, count=count, chunk_size=chunk)
-    return Dimension(name=name, type=kind, count=count, chunk_size=chunk, scale=scale, unit=unit)
+        return Dimension(name=axis, type=kind, count=count, chunk_size=chunk)
+    return Dimension(name=axis, type=kind, count=count, chunk_size=chunk, scale=scale, unit=UNITS[axis])
 
 
 def _remove(path: Path) -> None:

@@ -15,9 +15,9 @@ from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
 from sasnet_live.files import check_folder, partial_path, refuse_folder
 from sasnet_live.frame import Frame, Pixels, Registration
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.metrics_table import figures_of
 from sasnet_live.sinks.protocol import part_path
-from sasnet_live.stream import StreamInfo
 
 Content = Literal["registered", "warped", "raw", "side by side"]
 
@@ -94,7 +94,7 @@ class Written:
         """Its figures; none where the frame is written as acquired."""
         return {} if self.content == "raw" else figures_of(registration)
 
-    def record_of(self, stream: StreamInfo) -> dict[str, str]:
+    def record_of(self, stream: Layout) -> dict[str, str]:
         """What a file says of where its frames come from and what was done to them."""
         return {**describe_stream(stream), "content": self.content, **(self.record() if self.record else {})}
 
@@ -124,9 +124,17 @@ def content_of(content: Content, frame: Frame, registration: Registration) -> Pi
     return registration.image
 
 
-def describe_stream(stream: StreamInfo) -> dict[str, str]:
+def describe_stream(stream: Layout) -> dict[str, str]:
     """What is known of a stream, as text by name, for the record in a file."""
     record = {"source": stream.source} if stream.source else {}
     for name, value in stream.metadata.items():
         record[name] = value if isinstance(value, str) else json.dumps(value, default=str)
     return record
+
+
+def elapsed_s(frame: Frame, first: Frame) -> float:
+    """Time of a frame since the start of its stream, s: the acquisition's own clock if it has one."""
+    runner_time_ms = frame.metadata.get("runner_time_ms")
+    if runner_time_ms is not None:
+        return float(runner_time_ms) / 1e3
+    return frame.received_s - first.received_s

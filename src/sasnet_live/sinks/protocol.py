@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sasnet_live.files import renamed
 from sasnet_live.frame import Frame, Registration
-from sasnet_live.stream import StreamInfo
+from sasnet_live.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FrameSink(Protocol):
         """For messages: a file name, "display"."""
         ...
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """Get ready for the frames of a stream."""
         ...
 

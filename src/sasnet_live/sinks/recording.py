@@ -11,13 +11,12 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Pixels, Registration
-from sasnet_live.sinks.layout import PageOrder, elapsed_s
+from sasnet_live.layout import Layout
 from sasnet_live.sinks.metrics_table import MetricsTable, check_name
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-from sasnet_live.sinks.output import Content, Destination, Written, check_writable
+from sasnet_live.sinks.output import Content, Destination, Written, check_writable, elapsed_s
 from sasnet_live.sinks.protocol import SinkReport
 from sasnet_live.sinks.tiff_pages import count_pages, storable
-from sasnet_live.stream import StreamInfo
 
 
 class OmeTiffSink:
@@ -55,8 +54,7 @@ class OmeTiffSink:
         self._written = Written(content, None if dtype is None else storable(np.dtype(dtype)), record)
         self._destination = Destination(path, overwrite)
         self._writer: OmeTiffWriter | None = None
-        self._stream: StreamInfo | None = None
-        self._order: PageOrder | None = None
+        self._stream: Layout | None = None
         self._first: Frame | None = None
         self._missing = 0
         self._failed = False
@@ -66,11 +64,10 @@ class OmeTiffSink:
         """The file's name."""
         return self._destination.name
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """Choose the file; it is made with the first frame, whose size after registration is known then."""
         path = self._destination.next()
         self._stream = stream
-        self._order = PageOrder.of(stream)
         self._first = None
         self._missing = 0
         self._failed = False
@@ -115,23 +112,23 @@ class OmeTiffSink:
         return SinkReport(self.name, 0, kept, paths, problem)
 
     def _new_writer(self, image: Pixels) -> OmeTiffWriter:
-        if self._stream is None or self._order is None:
+        if self._stream is None:
             raise InputError("write() came before open(); open the sink with a stream first")
         return OmeTiffWriter(
             self._destination.path,
-            self._order.layout(self._stream, (image.shape[0], image.shape[1]), image.dtype),
+            self._stream.stored((image.shape[0], image.shape[1]), image.dtype).with_length(None),
             record=self._written.record_of(self._stream),
             overwrite=self._destination.overwrite,
         )
 
     def _fill_up_to(self, frame: Frame, like: Pixels) -> None:
-        page = self._order.page(frame.index) if self._order is not None else None
+        page = self._stream.place(frame.index) if self._stream is not None else None
         if self._writer is None or page is None:
             return
         if page < self._writer.pages_written:
             raise InputError(
                 f"{self.name}: the frame at {dict(frame.index)} came after later ones; the axes announced are "
-                f"{self._order.axes if self._order else ''}"
+                f"{self._writer.layout.letters}"
             )
         while self._writer.pages_written < page:
             self._writer.write(np.zeros_like(like), figures={"missing": True})
@@ -164,10 +161,10 @@ class MetricsSink:
         """The file's name."""
         return self._destination.name
 
-    def open(self, stream: StreamInfo) -> None:
+    def open(self, stream: Layout) -> None:
         """Begin a table with the axes of the stream as columns."""
         path = self._destination.next()
-        self._axes = tuple(axis.name for axis in stream.axes)
+        self._axes = stream.axes
         self._first = None
         columns = ("frame", *self._axes, "elapsed_s")
         self._table = MetricsTable(path, columns, overwrite=self._destination.overwrite)

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Frame
+from sasnet_live.frame import EndReason, Frame
+from sasnet_live.layout import Layout
 from sasnet_live.sources.folder_listing import Entry, Listing, list_folder
 from sasnet_live.sources.folder_memory import Seen, SentFrames
 from sasnet_live.sources.folder_report import FolderProblem, FolderReport
-from sasnet_live.sources.folder_streams import FolderStreams, stream_of
+from sasnet_live.sources.folder_streams import FolderStreams
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.sources.tiff import TiffStack
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
-from sasnet_live.stream import EndReason, StreamInfo
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class FolderSource:
         poll_s: float = 0.1,
         give_up_s: float = 5.0,
         is_registered: Callable[[Path], bool] = lambda path: False,
-        check: Callable[[StreamInfo], None] = lambda stream: None,
+        check: Callable[[Layout], None] = lambda stream: None,
         largest_mib: float = LARGEST_MIB,
     ) -> None:
         self.folder = Path(folder)
@@ -237,7 +237,7 @@ class FolderSource:
             for remark in stack.remarks:
                 self._report.tell_once(remark, remark)
             try:
-                self._check(stream_of(path, stack.layout))
+                self._check(stack.layout)
             except InputError as error:
                 self._pass_over(entry, f"{path}: {error}; left out")
                 return
@@ -250,13 +250,13 @@ class FolderSource:
     def _deliver(self, path: Path, stack: TiffStack, seen: Seen, streams: FolderStreams) -> Exception | None:
         """Put the frames that were not put yet; what kept the next one from being read, if anything."""
         layout = stack.layout
-        stream: StreamInfo | None = None
+        stream: Layout | None = None
         try:
             if not seen.sent.begin(stack):
                 seen.sent = SentFrames()
         except Exception as error:
             return error
-        for index in islice(layout.indices(layout.axes), len(seen.sent), None):
+        for index in islice(layout.indices(), len(seen.sent), None):
             self._cut_short = self._stopping.is_set()
             if self._cut_short:
                 return None
@@ -265,7 +265,7 @@ class FolderSource:
             except Exception as error:
                 return error
             stream = stream or streams.enter(path, layout, seen.sent)
-            position = {axis.lower(): number for axis, number in index.items()} if stream.axes else {}
+            position = index if stream.axes else {}
             metadata: dict[str, Any] = {"file": path.name}
             if layout.pixel_size_um is not None:
                 metadata["pixel_size_um"] = layout.pixel_size_um

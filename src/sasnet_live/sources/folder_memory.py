@@ -49,9 +49,8 @@ class SentFrames:
         count = len(self)
         if not count or (stack.layout.frames or 0) < count:
             return not count
-        order = stack.layout.axes
         return all(
-            _checksum(stack.read(stack.layout.index(number, order))) == self._checksums[number]
+            _checksum(stack.read(stack.layout.index(number))) == self._checksums[number]
             for number in sorted({round(place) for place in np.linspace(0, count - 1, COMPARED_FRAMES)})
         )
 

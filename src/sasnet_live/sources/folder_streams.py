@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sasnet_live.frame import Frame
+from sasnet_live.frame import EndReason, Frame
+from sasnet_live.layout import Layout
 from sasnet_live.sources.folder_memory import SentFrames
 from sasnet_live.sources.protocol import FrameConsumer
-from sasnet_live.stack import StackLayout
-from sasnet_live.stream import Axis, EndReason, StreamInfo
 
 
 class FolderStreams:
@@ -23,11 +22,11 @@ class FolderStreams:
 
     def __init__(self, consumer: FrameConsumer) -> None:
         self._consumer = consumer
-        self._open: StreamInfo | None = None
+        self._open: Layout | None = None
         self._number = -1
         self.of_one_file = False
 
-    def enter(self, path: Path, layout: StackLayout, sent: SentFrames) -> StreamInfo:
+    def enter(self, path: Path, layout: Layout, sent: SentFrames) -> Layout:
         """Have the stream open that the next frames of a file belong to.
 
         Parameters
@@ -36,18 +35,19 @@ class FolderStreams:
             Of this file. The rest of one that has grown goes on where its first frames went, as long as that is open;
             else it is a stream without axes.
         """
-        stream = stream_of(path, layout)
+        single = layout.frames == 1
+        stream = replace(layout.as_they_come(), source=f"folder {path.parent.name}") if single else layout
         if self._open is not None:
             if len(sent):
                 if sent.stream == self._number and _goes_on(self._open, stream):
                     return self._open
-            elif layout.frames == 1 and not self.of_one_file and _alike(self._open, stream):
+            elif single and not self.of_one_file and _alike(self._open, stream):
                 sent.stream = self._number
                 return self._open
         self.end_file()
         if len(sent):
-            stream = replace(stream, axes=(), expected=None)
-        self._open, self.of_one_file = stream, layout.frames != 1
+            stream = stream.as_they_come()
+        self._open, self.of_one_file = stream, not single
         self._number += 1
         sent.stream = self._number
         self._consumer.begin_stream(stream)
@@ -69,33 +69,11 @@ class FolderStreams:
         self._open, self.of_one_file = None, False
 
 
-def stream_of(path: Path, layout: StackLayout) -> StreamInfo:
-    """A file's frames as a stream; without axes if there is only one."""
-    many = layout.frames != 1
-    names = layout.channel_names
-    axes = tuple(
-        Axis(axis.lower(), size or 1, names if axis == "C" else ())
-        for axis, size in zip(layout.axes, layout.sizes, strict=True)
-    )
-    return StreamInfo(
-        shape=layout.frame_shape,
-        dtype=layout.dtype,
-        axes=axes if many else (),
-        expected=layout.frames if many else None,
-        pixel_size_um=layout.pixel_size_um,
-        z_step_um=layout.z_step_um,
-        interval_s=layout.interval_s,
-        source=path.name if many else f"folder {path.parent.name}",
-    )
+def _alike(one: Layout, other: Layout) -> bool:
+    return (one.frame_shape, one.dtype, one.pixel_size_um) == (other.frame_shape, other.dtype, other.pixel_size_um)
 
 
-def _alike(one: StreamInfo, other: StreamInfo) -> bool:
-    return (one.shape, one.dtype, one.pixel_size_um) == (other.shape, other.dtype, other.pixel_size_um)
-
-
-def _goes_on(open_: StreamInfo, grown: StreamInfo) -> bool:
+def _goes_on(open_: Layout, grown: Layout) -> bool:
     """Whether a stream takes more frames of its file: only the first axis has become longer."""
-    if not open_.axes:
-        return _alike(open_, grown)
-    before, now = ([(axis.name, axis.size) for axis in stream.axes] for stream in (open_, grown))
-    return _alike(open_, grown) and before[0][0] == now[0][0] and before[1:] == now[1:]
+    longer = not open_.axes or (open_.axes, open_.sizes[1:]) == (grown.axes, grown.sizes[1:])
+    return longer and _alike(open_, grown)

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sasnet_live.frame import Pixels
-from sasnet_live.stream import EndReason
+from sasnet_live.frame import EndReason, Pixels
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Frame, Pixels
+from sasnet_live.frame import EndReason, Frame, Pixels
 from sasnet_live.sources.core import connect_direct, silence_at_exit
 from sasnet_live.sources.core import find_core as find_core
 from sasnet_live.sources.live_poll import REFUSALS, LivePoll
 from sasnet_live.sources.pixel_size import Affine, affine_in, pixel_size
 from sasnet_live.sources.protocol import FrameConsumer
-from sasnet_live.sources.useq_stream import stream_of
-from sasnet_live.stream import EndReason
+from sasnet_live.sources.useq_stream import layout_of
 
 if TYPE_CHECKING:
     import useq
@@ -214,9 +213,9 @@ class MicroManagerSource:
         with self._session_lock:
             self._session = None
             if consumer is not None:
-                stream = stream_of(sequence, meta, self._core)
+                stream = layout_of(sequence, meta, self._core)
                 self._affine = affine_in(meta)
-                self._announced, self._delivered = stream.expected or 0, 0
+                self._announced, self._delivered = stream.frames or 0, 0
                 consumer.begin_stream(stream)
 
     def _on_other_sequence_started(self, sequence: useq.MDASequence, meta: Mapping[str, Any]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sasnet_live.frame import Frame
-from sasnet_live.stream import EndReason, StreamInfo
+from sasnet_live.frame import EndReason, Frame
+from sasnet_live.layout import Layout
 
 
 class FrameConsumer(Protocol):
@@ -19,7 +19,7 @@ class FrameConsumer(Protocol):
         """Give the consumer back."""
         ...
 
-    def begin_stream(self, stream: StreamInfo) -> None:
+    def begin_stream(self, stream: Layout) -> None:
         """Announce a run of frames."""
         ...
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Frame
+from sasnet_live.frame import EndReason, Frame
+from sasnet_live.layout import Layout
 from sasnet_live.scan import ScanGeometry
 from sasnet_live.simulation import ScannerSettings, Scene, random_scanner, record
 from sasnet_live.sources.protocol import FrameConsumer
-from sasnet_live.stream import Axis, EndReason, StreamInfo
 
 
 class SimulatedSource:
@@ -119,12 +119,13 @@ class SimulatedSource:
         consumer.end_stream(reason)
         consumer.detach(self)
 
-    def _stream(self) -> StreamInfo:
-        return StreamInfo(
-            shape=self._shape,
+    def _stream(self) -> Layout:
+        return Layout(
+            frame_shape=self._shape,
             dtype=np.dtype(np.uint16),
-            axes=(Axis("t", self._count),) if self._count else (),
-            expected=self._count,
+            axes=("t",) if self._count else (),
+            sizes=(self._count,) if self._count else (),
+            frames=self._count,
             interval_s=self._interval_s or None,
             source=str(self),
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
-from sasnet_live.stack import StackLayout
+from sasnet_live.layout import Layout
 
 from .tiff_claims import claimed_frames
 from .tiff_directories import LARGEST_MIB, Directories, read_directories
@@ -50,8 +50,8 @@ class TiffStack:
         The file. It is checked as a whole when opened, so that a truncated file is found before work starts.
     axes
         What the axes really are, slowest first, such as "TYX", where the file says something else. Letters of
-        `sasnet_live.stack.AXES`. By default as the file has it; the slices of a plain ImageJ stack count as times,
-        because ImageJ calls them slices whatever they are.
+        `sasnet_live.layout.STACK_AXES`, in either case. By default as the file has it; the slices of a plain ImageJ
+        stack count as times, because ImageJ calls them slices whatever they are.
     allow_missing
         Take a truncated file, or one of an acquisition that was aborted, up to the last whole step of its first axis.
     largest_mib
@@ -60,7 +60,7 @@ class TiffStack:
     Attributes
     ----------
     layout
-        Axes, sizes, data type and calibration, see `StackLayout`.
+        Axes, sizes, data type and calibration; of the file's name as source.
     path
         As given.
     remarks
@@ -120,7 +120,7 @@ class TiffStack:
         Parameters
         ----------
         index
-            Position along the axes of `layout`, for example ``{"T": 3, "C": 0}``; an axis left out counts as 0.
+            Position along the axes of `layout`, for example ``{"t": 3, "c": 0}``; an axis left out counts as 0.
 
         Returns
         -------
@@ -129,7 +129,8 @@ class TiffStack:
         index = index or {}
         unknown = set(index) - set(self.layout.axes)
         if unknown:
-            raise InputError(f"{self.path}: has no axis {', '.join(sorted(unknown))}; its axes are {self.layout.axes}")
+            named = ", ".join(sorted(unknown)).upper()
+            raise InputError(f"{self.path}: has no axis {named}; its axes are {self.layout.letters}")
         position = int(self._page[tuple(index.get(axis, 0) for axis in self.layout.axes)])
         per_series = math.prod(self._series[0].shape[:-2])
         number, page = divmod(position, per_series)
@@ -144,7 +145,7 @@ class TiffStack:
 
     def frames(self) -> Iterator[Pixels]:
         """All frames in the order of the axes."""
-        return (self.read(index) for index in self.layout.indices(self.layout.axes))
+        return (self.read(index) for index in self.layout.indices())
 
     def _read_page(self, series: TiffPageSeries, page: int) -> Pixels:
         frame: Pixels
@@ -206,15 +207,15 @@ class TiffStack:
         except Exception as error:
             raise InputError(f"{self.path}: damaged TIFF ({_first_line(error)}); copy or export it again") from error
 
-    def _lay_out(self, given: str | None, whole: Bools) -> tuple[StackLayout, np.ndarray[Any, np.dtype[np.int64]]]:
+    def _lay_out(self, given: str | None, whole: Bools) -> tuple[Layout, np.ndarray[Any, np.dtype[np.int64]]]:
         """The stack's layout, and for each position along its axes the number of its page."""
         series = self._series[0]
         sizes = series.shape[:-2]
         kinds = kinds_of_axes(self._tiff, series, self.path, given)
         if len(self._series) > 1:
-            sizes, kinds = (len(self._series), *sizes), ["P", *kinds]
+            sizes, kinds = (len(self._series), *sizes), ["p", *kinds]
         pages = np.arange(math.prod(sizes), dtype=np.int64).reshape(sizes)
-        axes = "".join(dict.fromkeys(kinds))
+        axes = tuple(dict.fromkeys(kinds))
         # Axes of one kind are brought side by side, in the order of the file, and joined.
         sources = [[i for i, kind in enumerate(kinds) if kind == axis] for axis in axes]
         pages = pages.transpose([i for group in sources for i in group])
@@ -230,13 +231,14 @@ class TiffStack:
         height, width = series.shape[-2:]
         known = calibration(self._tiff)
         names = known.pop("channel_names", ())
-        channels = joined[axes.index("C")] if "C" in axes else 1
-        layout = StackLayout(
+        channels = joined[axes.index("c")] if "c" in axes else 1
+        layout = Layout.stack(
             frame_shape=(int(height), int(width)),
             dtype=series.dtype,
             axes=axes,
             sizes=tuple(int(size) for size in joined),
             channel_names=tuple(names) if len(names) == channels else (),
+            source=self.path.name,
             **known,
         )
         return layout, pages

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.stack import AXES
+from sasnet_live.layout import STACK_AXES
 
 from .tiff_claims import MOST_FRAMES, imagej_sizes
 from .tiff_directories import Directories
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_CHANNELS = 64
 """More of them, with no other axis, are taken for times that a program has mislabelled."""
 
-_AXIS_KIND = {"T": "T", "Z": "Z", "C": "C", "R": "P", "M": "P"}
+_AXIS_KIND = {"T": "t", "Z": "z", "C": "c", "R": "p", "M": "p"}
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -29,7 +29,7 @@ def usable_series(tiff: TiffFile, path: Path, claimed: int | None) -> list[TiffP
     """The series of a file, all of one shape and type."""
     found = _cut_imagej_stack(tiff, claimed) or list(tiff.series)
     # An OME file of a multi-file set describes also what lies in its companions; each file is read on its own.
-    series = [one for one in found if any(page is not None for page in one._pages)]
+    series = [one for one in found if any(page is not None for page in one)]
     if not series:
         raise InputError(f"{path}: truncated TIFF, no image can be read; copy or export it again")
     shapes: dict[tuple[Any, ...], int] = {}
@@ -145,24 +145,24 @@ def whole_frames(tiff: TiffFile, path: Path, series_: list[TiffPageSeries], dire
 
 
 def kinds_of_axes(tiff: TiffFile, series: TiffPageSeries, path: Path, given: str | None) -> list[str]:
-    """For each axis of a series before (Y, X), which one of `AXES` it counts as; `given` is what the user says."""
+    """For each axis of a series before (y, x), which of `STACK_AXES` it counts as; `given` is what the user says."""
     sizes = series.shape[:-2]
     if given is None:
-        kinds = [_AXIS_KIND.get(axis, "T") for axis in series.axes[:-2]]
-        if kinds == ["Z"] and series.kind == "imagej" and not (tiff.imagej_metadata or {}).get("hyperstack"):
-            return ["T"]
-        if kinds == ["C"] and sizes[0] > MOST_CHANNELS:
+        kinds = [_AXIS_KIND.get(axis, "t") for axis in series.axes[:-2]]
+        if kinds == ["z"] and series.kind == "imagej" and not (tiff.imagej_metadata or {}).get("hyperstack"):
+            return ["t"]
+        if kinds == ["c"] and sizes[0] > MOST_CHANNELS:
             raise InputError(
                 f"{path}: says that its {sizes[0]} frames are channels of one scan; expected {MOST_CHANNELS} at most: "
                 "if they are times, say so with --axes TYX"
             )
         return kinds
-    kinds = list(given.upper().removesuffix("YX"))
-    if len(kinds) != len(sizes) or set(kinds) - set(AXES):
+    kinds = list(given.lower().removesuffix("yx"))
+    if len(kinds) != len(sizes) or set(kinds) - set(STACK_AXES):
         have = " x ".join(map(str, sizes)) or "no axes"
         raise InputError(
-            f"{path}: axes {given!r} do not fit, the file has {have} before YX; give one letter of {', '.join(AXES)} "
-            "for each, then YX"
+            f"{path}: axes {given!r} do not fit, the file has {have} before YX; give one letter of "
+            f"{', '.join(STACK_AXES).upper()} for each, then YX"
         )
     return kinds
 

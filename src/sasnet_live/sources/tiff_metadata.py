@@ -33,7 +33,7 @@ _SMALLEST_UM, _LARGEST_UM = 1e-6, 1e6
 
 
 def calibration(tiff: TiffFile) -> dict[str, Any]:
-    """What the file says, by the names of `sasnet_live.stack.StackLayout`; what it does not say is left out or None.
+    """What the file says, by the names of `sasnet_live.layout.Layout`; what it does not say is left out or None.
 
     What it says in a way that nobody expects counts as not said: frames are worth reading without it.
     """

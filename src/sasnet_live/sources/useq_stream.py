@@ -1,4 +1,4 @@
-"""What a useq acquisition announces of its frames, as a `StreamInfo`."""
+"""What a useq acquisition announces of its frames, as a `Layout`."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sasnet_live.layout import Layout, pixel_size_of
 from sasnet_live.sources.pixel_size import affine_in, pixel_size
-from sasnet_live.stream import Axis, StreamInfo, pixel_size_of
 
 if TYPE_CHECKING:
     import useq
     from pymmcore_plus import CMMCorePlus
 
 
-def stream_of(sequence: useq.MDASequence, meta: Mapping[str, Any], core: CMMCorePlus) -> StreamInfo:
+def layout_of(sequence: useq.MDASequence, meta: Mapping[str, Any], core: CMMCorePlus) -> Layout:
     """What the start of an acquisition tells of its frames."""
     image: Mapping[str, Any] = next(iter(meta.get("image_infos") or ()), {})
     width, height = image.get("width") or core.getImageWidth(), image.get("height") or core.getImageHeight()
     dtype = image.get("dtype") or f"uint{8 * core.getBytesPerPixel()}"
     camera = image.get("camera_label") or core.getCameraDevice()
     sizes = getattr(sequence, "sizes", None) or {}
+    axes = tuple(name for name in sequence.axis_order if sizes.get(name))
     channels = tuple(channel.config for channel in getattr(sequence, "channels", ()) or ())
-    axes = tuple(
-        Axis(name, sizes[name], channels if name == "c" else ()) for name in sequence.axis_order if sizes.get(name)
-    )
-    return StreamInfo(
-        shape=(int(height), int(width)),
+    return Layout(
+        frame_shape=(int(height), int(width)),
         dtype=np.dtype(dtype),
         axes=axes,
-        expected=_expected_frames(sequence, image),
+        sizes=tuple(sizes[name] for name in axes),
+        frames=_expected_frames(sequence, image),
         pixel_size_um=pixel_size_of(pixel_size(float(image.get("pixel_size_um") or 0), affine_in(meta))),
         z_step_um=_step(getattr(sequence, "z_plan", None)),
         interval_s=_interval(getattr(sequence, "time_plan", None)),
         exposure_ms=core.getExposure() or None,
+        channel_names=channels if "c" in axes else (),
         source=f'camera "{camera}"',
         metadata={"useq": sequence.model_dump(mode="json", exclude_unset=True)},
     )

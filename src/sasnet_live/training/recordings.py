@@ -119,7 +119,7 @@ class _Recordings:
 
     def __init__(self, stacks: Sequence[TiffStack]) -> None:
         self._stacks = stacks
-        self._frames = [(stack, index) for stack in stacks for index in stack.layout.indices(stack.layout.axes)]
+        self._frames = [(stack, index) for stack in stacks for index in stack.layout.indices()]
 
     def __len__(self) -> int:
         return len(self._frames)

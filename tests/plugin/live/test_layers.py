@@ -13,12 +13,12 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.layout import Layout
 from sasnet_live.plugin.live.layers import LiveLayers
 from sasnet_live.plugin.live.placement import box_of
 from sasnet_live.scan import ScanGeometry, split
 from sasnet_live.session.by_channel import NewestByChannel, names_of_channels
 from sasnet_live.session.pictures import KINDS, Scan
-from sasnet_live.stream import Axis, StreamInfo
 
 ALL = tuple(KINDS)
 
@@ -366,16 +366,18 @@ def test_of_each_channel_the_newest_is_fetched_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("axes", "names"),
+    ("axes", "sizes", "given", "names"),
     [
-        ((), ()),
-        ((Axis("t", 9), Axis("c", 1, ("DAPI",))), ()),
-        ((Axis("c", 2, ("DAPI", "FITC")),), ("DAPI", "FITC")),
-        ((Axis("c", 3), Axis("z", 2)), ("channel 0", "channel 1", "channel 2")),
+        ("t", (9,), (), ()),
+        ("tc", (9, 1), ("DAPI",), ()),
+        ("c", (2,), ("DAPI", "FITC"), ("DAPI", "FITC")),
+        ("cz", (3, 2), (), ("channel 0", "channel 1", "channel 2")),
     ],
 )
-def test_channels_are_named_where_there_are_several(axes: tuple[Axis, ...], names: tuple[str, ...]) -> None:
-    assert names_of_channels(StreamInfo((8, 8), np.dtype(np.uint16), axes)) == names
+def test_channels_are_named_where_there_are_several(
+    axes: str, sizes: tuple[int, ...], given: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    assert names_of_channels(Layout.stack((8, 8), np.dtype(np.uint16), axes, sizes, channel_names=given)) == names
 
 
 # ------------------------------------------------------------------- contrast

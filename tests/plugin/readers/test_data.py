@@ -11,11 +11,11 @@ import tifffile
 
 from fake_registrar import FakeRegistrar
 from sasnet_live.frame import Frame
+from sasnet_live.layout import Layout
 from sasnet_live.plugin.readers import sample_data
 from sasnet_live.plugin.readers.reader import get_reader
 from sasnet_live.sinks.ome_zarr import OmeZarrSink
 from sasnet_live.sinks.recording import OmeTiffSink
-from sasnet_live.stream import Axis, StreamInfo
 
 
 @pytest.mark.parametrize("make", [sample_data.calm, sample_data.drifting, sample_data.noisy])
@@ -33,7 +33,7 @@ def test_samples_are_raw_recordings(monkeypatch: pytest.MonkeyPatch, make: objec
 
 @pytest.mark.parametrize(("sink", "name"), [(OmeTiffSink, "a.ome.tiff"), (OmeZarrSink, "a.ome.zarr")])
 def test_recordings_come_with_their_figures(tmp_path: Path, sink: type, name: str) -> None:
-    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), axes=())
+    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}))
     reader = get_reader(str(tmp_path / name))
     assert reader is not None
     [(image, meta, kind)] = reader(str(tmp_path / name))
@@ -48,8 +48,7 @@ def test_recordings_come_with_their_figures(tmp_path: Path, sink: type, name: st
 
 @pytest.mark.parametrize(("sink", "name"), [(OmeTiffSink, "a.ome.tiff"), (OmeZarrSink, "a.ome.zarr")])
 def test_channels_become_layers(tmp_path: Path, sink: type, name: str) -> None:
-    axes = (Axis("t", 2), Axis("c", 2, ("vessels", "oxygen")))
-    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), axes=axes)
+    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), "tc")
     reader = get_reader(str(tmp_path / name))
     assert reader is not None
     [(image, meta, _)] = reader(str(tmp_path / name))
@@ -60,8 +59,7 @@ def test_channels_become_layers(tmp_path: Path, sink: type, name: str) -> None:
 
 
 def test_positions_of_a_zarr_become_layers(tmp_path: Path) -> None:
-    axes = (Axis("t", 2), Axis("p", 2))
-    frames = _record(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "fake"}), axes=axes)
+    frames = _record(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "fake"}), "tp")
     reader = get_reader(str(tmp_path / "a.ome.zarr"))
     assert reader is not None
     layers = reader(str(tmp_path / "a.ome.zarr"))
@@ -87,7 +85,7 @@ def test_a_zarr_is_read_frame_by_frame(tmp_path: Path, monkeypatch: pytest.Monke
         return read(stored, index)
 
     monkeypatch.setattr(zarr_reader._Stored, "__getitem__", noted)
-    frames = _record(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "fake"}), axes=())
+    frames = _record(OmeZarrSink(tmp_path / "a.ome.zarr", record=lambda: {"model": "fake"}))
     [(image, _, _)] = zarr_reader.read(str(tmp_path / "a.ome.zarr"))
     assert asked == []
     assert np.array_equal(np.asarray(image[1]), frames[1])
@@ -104,17 +102,20 @@ def test_files_of_others_are_left_to_others(tmp_path: Path) -> None:
     assert get_reader([str(tmp_path / "other.tif")]) is None
 
 
-def _record(sink: object, axes: tuple[Axis, ...]) -> list[np.ndarray]:
+def _record(sink: object, axes: str = "") -> list[np.ndarray]:
     registrar = FakeRegistrar()
     count = 3 if not axes else 4
-    expected = count if axes else None
-    stream = StreamInfo((32, 48), np.dtype(np.uint16), axes=axes, expected=expected, pixel_size_um=(6.0, 1.5))
+    shape, dtype, size_um = (32, 48), np.dtype(np.uint16), (6.0, 1.5)
+    names = ("vessels", "oxygen") if "c" in axes else ()
+    stream = Layout(shape, dtype, pixel_size_um=size_um)
+    if axes:
+        stream = Layout.stack(shape, dtype, axes, (2, 2), pixel_size_um=size_um, channel_names=names)
     sink.open(stream)  # type: ignore[attr-defined]
     written = []
     for number in range(count):
         raw = np.random.default_rng(number).integers(0, 99, (32, 48)).astype(np.uint16)
         registration = registrar.register(raw)
-        index = {axes[0].name: number // 2, axes[1].name: number % 2} if axes else {}
+        index = {axes[0]: number // 2, axes[1]: number % 2} if axes else {}
         sink.write(Frame(raw, index, number, metadata={"pixel_size_um": (6.0, 1.5)}), registration)  # type: ignore[attr-defined]
         written.append(registration.image)
     sink.close()  # type: ignore[attr-defined]
@@ -129,8 +130,7 @@ def test_napari_opens_them(tmp_path: Path, sink: type, name: str) -> None:
     from npe2 import PluginManager
 
     PluginManager.instance().discover()
-    axes = (Axis("t", 2), Axis("c", 2, ("vessels", "oxygen")))
-    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), axes=axes)
+    frames = _record(sink(tmp_path / name, record=lambda: {"model": "fake"}), "tc")
     viewer = ViewerModel()
     viewer.open(str(tmp_path / name), plugin="sasnet-live")
     assert [layer.name for layer in viewer.layers] == ["a vessels", "a oxygen"]

@@ -49,9 +49,9 @@ def _read_tiff(path: str) -> list[LayerData]:
         "metadata": {"sasnet_live": summary(read_record(path), list(frame_figures(path)))},
     }
     lengths = ["micrometer" if layout.pixel_size_um else "pixel"] * 2
-    axes = [*layout.axes.lower(), "y", "x"]
-    channel = layout.axes.find("C")
-    if channel >= 0:
+    axes = [*layout.axes, "y", "x"]
+    if "c" in axes:
+        channel = axes.index("c")
         meta["channel_axis"] = channel
         meta["name"] = [f"{meta['name']} {name}" for name in _channel_names(layout)]
         leading -= 1
@@ -96,5 +96,5 @@ class _Stored:
 
 
 def _channel_names(layout: Any) -> list[str]:
-    count = layout.size("C") or 1
+    count = layout.size("c") or 1
     return list(layout.channel_names) or [f"channel {number}" for number in range(count)]

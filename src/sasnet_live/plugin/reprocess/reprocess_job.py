@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.layout import Layout
 from sasnet_live.plugin.readers.layer_data import summary
 from sasnet_live.session.background import Background
 from sasnet_live.session.cores import use_all_cores
@@ -148,6 +149,7 @@ def reprocess_files(paths: Sequence[Path], folder: Path, settings: LiveSettings,
 def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> Outcome:
     # torch is loaded here, not in the GUI's thread.
     from sasnet_live.registrar import Registrar
+    from sasnet_live.reprocess.loop import register_scans
 
     use_all_cores()
     leading = data.shape[:-2]
@@ -165,12 +167,13 @@ def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> O
     registered: np.ndarray[Any, Any] | None = None
     warped: np.ndarray[Any, Any] | None = None
     figures: list[dict[str, Any]] = []
-    for index in np.ndindex(*leading):
-        if job.cancelled:
-            break
-        if leading and index[-1] == 0:
-            registrar.reset()
-        result = registrar.register(np.asarray(data[index]))
+    # Axes of a layer may have any names; the loop looks at the last one, which is time.
+    axes = (*map(str, range(len(leading) - 1)), "t")[: len(leading)]
+    layout = Layout.stack(data.shape[-2:], data.dtype, axes, leading)
+    steps = register_scans(registrar, layout, lambda where: np.asarray(data[tuple(where.values())]))
+    while not job.cancelled and (step := next(steps, None)) is not None:
+        where, result = step
+        index = tuple(where.values())
         if registered is None:
             registered = np.zeros((*leading, *result.image.shape), result.image.dtype)
             warped = np.zeros_like(registered) if both else None
