@@ -17,11 +17,11 @@ from psygnal import Signal
 from .errors import InputError
 from .frame import Frame, Registration
 from .frame_queue import FrameQueue, Policy
+from .geometry import ScanGeometry
 from .pipeline_ledger import Ledger
 from .pipeline_status import PipelineError, PipelineStatus, State, StreamReport, in_words
 from .pipeline_streams import OpenStream
 from .pipeline_worker import Listeners, Worker
-from .scan import ScanGeometry
 from .sinks.group import SinkGroup
 from .sinks.protocol import FrameSink
 from .spill import SpillRing

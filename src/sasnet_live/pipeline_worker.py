@@ -11,10 +11,11 @@ import numpy as np
 
 from .frame import Frame, Registration, RegistrationMetrics
 from .frame_queue import FrameQueue
+from .geometry import ScanGeometry
 from .pipeline_ledger import Ledger
 from .pipeline_status import PipelineError, StreamReport, in_words
 from .pipeline_streams import OpenStream
-from .scan import ScanGeometry, split
+from .scan import split
 from .sinks.group import SinkGroup
 from .stream import StreamInfo
 

@@ -27,13 +27,14 @@ from .correspondence.kept_state import restore, state_of
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
+from .geometry import ScanGeometry
 from .intensity import IntensityScale
 from .judgement import judged
 from .metrics import compare
 from .network.backend import Renderer, open_renderer
 from .network.checkpoint import shipped_weights
 from .network.inputs import render_inputs
-from .scan import ScanGeometry, forward_at_backward_lines, merge, split
+from .scan import forward_at_backward_lines, merge, split
 
 Output = Literal["rendered", "warped", "both"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -14,7 +14,7 @@ from .sources.folder import SETTLE_S, FolderSource
 from .sources.tiff_directories import LARGEST_MIB
 
 if TYPE_CHECKING:
-    from .scan import ScanGeometry
+    from .geometry import ScanGeometry
     from .stream import StreamInfo
 
 

@@ -13,11 +13,12 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.plugin.by_channel import NewestByChannel, names_of_channels
 from sasnet_live.plugin.layers import LiveLayers
 from sasnet_live.plugin.pictures import KINDS, Scan
 from sasnet_live.plugin.placement import box_of
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.scan import split
 from sasnet_live.stream import Axis, StreamInfo
 
 ALL = tuple(KINDS)

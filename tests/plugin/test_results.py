@@ -7,9 +7,10 @@ import pytest
 
 from fake_registrar import FakeRegistrar
 from sasnet_live.frame import Frame, RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.plugin.pictures import Scan
 from sasnet_live.plugin.results import BEHIND_S, KEPT_FOR_CHART, Result, Results, Sample
-from sasnet_live.scan import ScanGeometry, merge, split
+from sasnet_live.scan import merge, split
 
 SAMPLE = Sample(0.0, 1.0, True, RegistrationMetrics())
 

@@ -49,8 +49,8 @@ def main(path: str) -> int:
 def _run(job: dict[str, Any]) -> None:
     import torch
 
+    from sasnet_live.geometry import ScanGeometry
     from sasnet_live.network.checkpoint import find_weights, load_model, shipped_weights
-    from sasnet_live.scan import ScanGeometry
     from sasnet_live.training.loop import train
     from sasnet_live.training.recordings import recorded_validation
     from sasnet_live.training.settings import TrainingSettings

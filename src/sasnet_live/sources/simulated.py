@@ -10,7 +10,7 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.simulation import ScannerSettings, Scene, random_scanner, record
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.stream import Axis, EndReason, StreamInfo
