@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from .errors import InputError
+from .parameters import check_choices, parameter
 
 LineAxis = Literal["rows", "columns"]
 Pass = Literal["forward", "backward"]
@@ -39,18 +40,26 @@ class ScanGeometry:
         the slow axis steps after every line, a backward line lies midway between its forward neighbours.
     """
 
-    line_axis: LineAxis = "rows"
-    first: Pass = "forward"
-    backward_mirrored: bool = False
-    line_offset: int = 0
-    crop: tuple[int, int] = (0, 0)
-    slow_axis: SlowAxis = "continuous"
+    line_axis: LineAxis = parameter("rows", "Whether each row or each column of a frame is one scan line.")
+    first: Pass = parameter("forward", "The pass that line 0 belongs to.")
+    backward_mirrored: bool = parameter(False, "Whether backward lines are stored in time order, right to left.")
+    line_offset: int = parameter(
+        0,
+        "Known displacement of backward lines, where the search starts; at most half a line. Leave 0 unless it is more "
+        "than a tenth of the line.",
+        unit="px",
+    )
+    crop: tuple[int, int] = parameter(
+        (0, 0), "Turnaround px dropped from the start and the end of each line.", unit="px"
+    )
+    slow_axis: SlowAxis = parameter(
+        "continuous",
+        "Where backward lines lie: the beam zig-zags (continuous), both passes lie at one place as in probe "
+        "microscopes (stepped), or midway between forward lines (interleaved).",
+    )
 
     def __post_init__(self) -> None:
-        for name, kinds in (("line_axis", LineAxis), ("first", Pass), ("slow_axis", SlowAxis)):
-            value, allowed = getattr(self, name), get_args(kinds)
-            if value not in allowed:
-                raise InputError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
+        check_choices(self)
         if not isinstance(self.line_offset, int):
             raise InputError(f"line_offset is {self.line_offset!r}; expected whole px")
         crop = tuple(self.crop)
