@@ -17,7 +17,7 @@ from sasnet_live.evaluation.benchmark import Score, run_benchmark, summarize
 from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.evaluation.methods import make_methods
 from sasnet_live.evaluation.other_scanner import LEVELS
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 KINDS = ("continuous", "stepped", "interleaved")
 

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from sasnet_live.frame import Pixels, Registration, RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.reprocess import ReprocessSettings, reprocess
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.scan import split
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import record
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter

@@ -8,7 +8,8 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration, RegistrationMetrics
-from sasnet_live.scan import ScanGeometry, merge, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import merge, split
 
 SHIFT_PX = 2
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sasnet_live.correspondence.filters import blurred, locally_normalized
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import forward_at_backward_lines, split
 
 
 def passes_of(raw: np.ndarray, geometry: ScanGeometry | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,8 @@ import pytest
 
 from sasnet_live.correspondence.detect import detect_geometry
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry, merge
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import merge
 from sasnet_live.simulation import ScannerSettings, SimulatedFrame, random_scanner, scan, vascular_scene
 
 LINES, PIXELS = 192, 256

@@ -21,6 +21,7 @@ from fake_registrar import FakeRegistrar, expected
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.reprocess import (
     REPLAYED_FRAMES,
@@ -31,7 +32,6 @@ from sasnet_live.reprocess import (
     converted,
     reprocess,
 )
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
 from sasnet_live.sinks.recording import OmeTiffSink
 

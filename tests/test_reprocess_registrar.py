@@ -13,9 +13,10 @@ import tifffile
 
 from sasnet_live import cli
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, kept_state, reprocess
-from sasnet_live.scan import ScanGeometry, merge, split
+from sasnet_live.scan import merge, split
 from sasnet_live.sinks.ome_tiff import frame_figures, read_record
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "raster-pairs"

@@ -10,15 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import (
-    ScanGeometry,
-    earlier_weight,
-    forward_at_backward_lines,
-    forward_neighbours,
-    merge,
-    move_lines,
-    split,
-)
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import earlier_weight, forward_at_backward_lines, forward_neighbours, merge, move_lines, split
 
 KERNELS = ("linear", "cubic", "lanczos")
 DTYPES = (np.uint8, np.uint16, np.int16, np.uint32, np.float32, np.float64)
@@ -131,27 +124,6 @@ class TestSplitAndMerge:
     def test_frames_that_do_not_split(self, raw: Array, geometry: ScanGeometry, message: str) -> None:
         with pytest.raises(InputError, match=message):
             split(raw, geometry)
-
-
-class TestGeometry:
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            ({"line_axis": "row"}, "line_axis is 'row'; expected one of rows, columns"),
-            ({"first": 0}, "first is 0; expected one of forward, backward"),
-            ({"slow_axis": "zigzag"}, "slow_axis is 'zigzag'; expected one of continuous, stepped, interleaved"),
-            ({"line_offset": 1.5}, "line_offset is 1.5; expected whole px"),
-            ({"crop": (1,)}, r"crop is \(1,\); expected two whole numbers"),
-            ({"crop": (-1, 0)}, r"crop is \(-1, 0\)"),
-            ({"crop": (0.5, 0)}, r"crop is \(0.5, 0\)"),
-        ],
-    )
-    def test_bad_options_are_named(self, options: dict[str, Any], message: str) -> None:
-        with pytest.raises(InputError, match=message):
-            ScanGeometry(**options)
-
-    def test_crop_given_as_a_list_still_hashes(self) -> None:
-        assert hash(ScanGeometry(crop=[1, 2])) == hash(ScanGeometry(crop=(1, 2)))  # type: ignore[arg-type]
 
 
 def _line_positions(n_lines: int, width: int, geometry: ScanGeometry) -> Array:

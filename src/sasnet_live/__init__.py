@@ -15,7 +15,7 @@ _HOME = {
     "Frame": "frame",
     "Registration": "frame",
     "RegistrationMetrics": "frame",
-    "ScanGeometry": "scan",
+    "ScanGeometry": "geometry",
     "split": "scan",
     "merge": "scan",
     "move_lines": "scan",
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from .frame import Frame as Frame
     from .frame import Registration as Registration
     from .frame import RegistrationMetrics as RegistrationMetrics
+    from .geometry import ScanGeometry as ScanGeometry
     from .live.pipeline import LivePipeline as LivePipeline
     from .registrar import Registrar as Registrar
-    from .scan import ScanGeometry as ScanGeometry
     from .scan import merge as merge
     from .scan import move_lines as move_lines
     from .scan import split as split

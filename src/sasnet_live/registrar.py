@@ -12,7 +12,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,16 +26,15 @@ from .correspondence.kept_state import restore, state_of
 from .correspondence.tracker import Tracker
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
+from .geometry import ScanGeometry
 from .intensity import IntensityScale
 from .judgement import judged
 from .metrics import compare
 from .network.backend import Renderer, open_renderer
 from .network.checkpoint import shipped_weights
 from .network.inputs import render_inputs
-from .scan import ScanGeometry, forward_at_backward_lines, merge, split
-
-Output = Literal["rendered", "warped", "both"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+from .scan import forward_at_backward_lines, merge, split
+from .settings import Output, Precision, RegistrarSettings
 
 _SHAPE = "frame shape"
 WITHOUT_NETWORK = "correspondence"
@@ -115,11 +114,7 @@ class Registrar:
         temporal: bool = True,
         search_px: float | None = None,
     ) -> None:
-        for name, value, allowed in (("output", output, Output), ("precision", precision, Precision)):
-            if value not in get_args(allowed):
-                raise InputError(f"{name} is {value!r}; expected one of {', '.join(get_args(allowed))}")
-        if search_px is not None and not 1 <= search_px < math.inf:
-            raise InputError(f"search_px is {search_px}; expected 1 px or more, and at most half of a line")
+        RegistrarSettings(precision=precision, output=output, search_px=search_px)  # refuses what cannot be
         self.geometry = geometry or ScanGeometry()
         self.output: Output = output
         self.device = _device(device)

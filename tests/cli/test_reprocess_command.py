@@ -19,8 +19,8 @@ import tifffile
 from fake_registrar import FakeRegistrar, expected
 from sasnet_live import cli
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.reprocess import ReprocessSettings
-from sasnet_live.scan import ScanGeometry
 
 TESTS = Path(__file__).parents[1]
 

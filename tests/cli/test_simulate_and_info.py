@@ -11,7 +11,8 @@ import tifffile
 
 from sasnet_live import __version__, cli
 from sasnet_live.cli.info import describe_weights
-from sasnet_live.scan import ScanGeometry, move_lines, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import move_lines, split
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

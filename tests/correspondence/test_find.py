@@ -18,8 +18,9 @@ from sasnet_live.correspondence import (
     find,
     find_displacement,
 )
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.metrics import ncc
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, move_lines, split
+from sasnet_live.scan import forward_at_backward_lines, move_lines, split
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.scanner import SimulatedFrame, scan
 from sasnet_live.simulation.vessels import vascular_scene

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sasnet_live.frame import Registration, RegistrationMetrics
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import split
 
 
 class FakeRegistrar:

@@ -30,9 +30,9 @@ from sasnet_live.evaluation.methods import (
 )
 from sasnet_live.evaluation.report import write_report
 from sasnet_live.evaluation.tables import markdown, text_rows, write_scores
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.metrics import ncc, psnr, ssim
 from sasnet_live.network.checkpoint import ModelCard, build_model, save_model
-from sasnet_live.scan import ScanGeometry
 from tiny_training import EXPLICIT, IMPLICIT
 
 STEPPED = ScanGeometry(slow_axis="stepped")

@@ -14,7 +14,8 @@ import tifffile
 from sasnet_live.errors import InputError
 from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.evaluation.images import read_image, read_pages, shrunk
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import split
 
 RASTER_PAIRS = Path(__file__).parents[3] / "shared" / "data" / "raster-pairs"
 Image = np.ndarray[Any, np.dtype[Any]]

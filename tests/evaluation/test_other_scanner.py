@@ -9,8 +9,9 @@ import pytest
 
 from sasnet_live.evaluation.case import Case
 from sasnet_live.evaluation.datasets import open_dataset
+from sasnet_live.geometry import ScanGeometry, SlowAxis
 from sasnet_live.metrics import ncc
-from sasnet_live.scan import ScanGeometry, SlowAxis, move_lines
+from sasnet_live.scan import move_lines
 
 KINDS: tuple[SlowAxis, ...] = ("continuous", "stepped", "interleaved")
 

@@ -483,7 +483,8 @@ import numpy as np
 from sasnet_live.frame import Frame
 from sasnet_live.live.pipeline import LivePipeline
 from sasnet_live.live.worker import as_acquired
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 def slow(frame):
     time.sleep(0.01)

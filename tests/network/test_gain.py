@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.network.gain import GAIN_RANGE, match_gain
 from sasnet_live.network.inputs import render_inputs
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, move_lines
+from sasnet_live.scan import forward_at_backward_lines, move_lines
 
 WIDTH = 240
 

@@ -7,7 +7,8 @@ import pytest
 
 from fake_registrar import FakeRegistrar
 from sasnet_live.frame import Frame, RegistrationMetrics
-from sasnet_live.scan import ScanGeometry, merge, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import merge, split
 from sasnet_live.session.pictures import Scan
 from sasnet_live.session.results import BEHIND_S, KEPT_FOR_CHART, Result, Results, Sample
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.metrics import ncc
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.simulation.dataset import DATA_VERSION, SimulatedPairs
 from sasnet_live.simulation.one_scanner import one_scanner, one_scanner_recording
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.metrics import ncc
 from sasnet_live.registrar import Registrar
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.scan import split
 from sasnet_live.simulation.impostors import IMPOSTOR_KINDS, impostor
 
 NOISE = IMPOSTOR_KINDS["noise"]

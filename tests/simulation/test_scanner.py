@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, move_lines, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import forward_at_backward_lines, move_lines, split
 from sasnet_live.simulation.scanner import LEVELS, ScannerSettings, SimulatedFrame, random_scanner, scan
 from sasnet_live.simulation.vessels import Scene, vascular_scene
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry, merge
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import merge
 from sasnet_live.simulation.dataset import SimulatedPairs
 from sasnet_live.training.data import Sample, SamplePool, SimulatedSource, collate, make_sample, simulated_samples
 from tiny_training import FailingSource, NumberedSource

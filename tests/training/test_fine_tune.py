@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.training import fine_tune, fine_tune_process
 from sasnet_live.training.fine_tune import FineTuneJob, FineTuneSettings, save_frames
 

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.simulation.dataset import SimulatedPairs
 from sasnet_live.training import recordings
 from sasnet_live.training.data import Sample, SimulatedSource

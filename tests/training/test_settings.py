@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.training.settings import TrainingSettings
 from sasnet_live.training.weights import LossWeights
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from sasnet_live.cli.live_view import View
     from sasnet_live.frame import EndReason, Frame
+    from sasnet_live.geometry import ScanGeometry
     from sasnet_live.layout import Layout
     from sasnet_live.live.channels import ChannelRegistrar
     from sasnet_live.live.pipeline import LivePipeline
     from sasnet_live.registrar import Registrar
-    from sasnet_live.scan import ScanGeometry
     from sasnet_live.sinks.output import Content
     from sasnet_live.sinks.protocol import FrameSink
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from sasnet_live.scan import ScanGeometry
+    from sasnet_live.geometry import ScanGeometry
 
 
 LineAxis = Annotated[
@@ -103,7 +103,7 @@ def scan_geometry(
     slow_axis: Literal["continuous", "stepped", "interleaved"],
 ) -> ScanGeometry:
     """The geometry that the options above describe."""
-    from sasnet_live.scan import ScanGeometry
+    from sasnet_live.geometry import ScanGeometry
 
     return ScanGeometry(
         line_axis=line_axis,

@@ -19,8 +19,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import LineAxis, Pass, ScanGeometry
 from sasnet_live.intensity import IntensityScale
-from sasnet_live.scan import LineAxis, Pass, ScanGeometry, forward_neighbours, move_lines, split
+from sasnet_live.scan import forward_neighbours, move_lines, split
 
 from .arrays import Floats
 from .filters import locally_normalized

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 from .case import Case, ControlPoints, Entry, Image, case_of_raw, plain
 from .images import IMAGE_SUFFIXES, TIFF_SUFFIXES, image_files, read_image, read_pair, shrunk

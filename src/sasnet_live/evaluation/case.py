@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, merge, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import forward_at_backward_lines, merge, split
 
 Image = np.ndarray[Any, np.dtype[Any]]
 

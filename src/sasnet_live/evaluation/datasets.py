@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import get_args
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 from . import adapters
 from .case import Case, Entry

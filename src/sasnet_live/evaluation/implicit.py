@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.network.checkpoint import load_model
 from sasnet_live.network.published import PublishedSASNet
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines
+from sasnet_live.scan import forward_at_backward_lines
 
 from .methods import Registered
 

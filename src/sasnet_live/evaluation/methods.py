@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 from .case import raw_frame
 

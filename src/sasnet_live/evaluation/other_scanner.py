@@ -16,7 +16,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates, uniform_filter1d
 from scipy.signal import lfilter
 
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 from .case import Case, Entry, Image
 from .optional import library

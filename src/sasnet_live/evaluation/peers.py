@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, move_lines
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import forward_at_backward_lines, move_lines
 
 from .methods import Registered, RegistrationFailed
 from .optional import library

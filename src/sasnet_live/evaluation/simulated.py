@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.simulation import SimulatedFrame, SimulatedPairs
 
 from .case import Case, Entry, case_of_raw

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from psygnal import Signal
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import EndReason, Frame, Registration
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.protocol import FrameSink
 
 from .ledger import Ledger, OpenStream

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.scan import split
 
 from .ledger import Ledger, OpenStream
 from .queue import FrameQueue

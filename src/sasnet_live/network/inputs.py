@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sasnet_live.scan import Kernel, ScanGeometry, forward_at_backward_lines, forward_neighbours, move_lines
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import Kernel, forward_at_backward_lines, forward_neighbours, move_lines
 
 from .gain import match_gain
 

@@ -16,8 +16,8 @@ import numpy as np
 from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable

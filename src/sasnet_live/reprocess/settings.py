@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 

@@ -10,8 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from sasnet_live.frame import Frame, Pixels, Registration
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import pixel_size_of
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+from sasnet_live.scan import forward_at_backward_lines, split
 
 
 class Scan:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from sasnet_live.files import write_whole
-from sasnet_live.scan import LineAxis, Pass, ScanGeometry, SlowAxis
+from sasnet_live.geometry import LineAxis, Pass, ScanGeometry, SlowAxis
 
 from .pictures import KINDS
 

@@ -14,8 +14,8 @@ from sasnet_live.sources.folder import SETTLE_S, FolderSource
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 if TYPE_CHECKING:
+    from sasnet_live.geometry import ScanGeometry
     from sasnet_live.layout import Layout
-    from sasnet_live.scan import ScanGeometry
 
 
 def watch_folder(

@@ -11,7 +11,7 @@ from typing import Literal, cast
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import Pass, ScanGeometry, SlowAxis
+from sasnet_live.geometry import Pass, ScanGeometry, SlowAxis
 
 from .content import CONTENT_KINDS, content_scene
 from .levels import DIFFICULTY, LEVELS, Level, random_scanner

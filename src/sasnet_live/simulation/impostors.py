@@ -14,7 +14,8 @@ import numpy as np
 from scipy import fft, ndimage
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry, merge, split
+from sasnet_live.geometry import ScanGeometry
+from sasnet_live.scan import merge, split
 
 from .content import CONTENT_KINDS, content_scene
 from .levels import random_scanner

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 from .levels import random_scanner
 from .recording import record

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import Pass, ScanGeometry, forward_at_backward_lines
+from sasnet_live.geometry import Pass, ScanGeometry
+from sasnet_live.scan import forward_at_backward_lines
 
 from .settings import ScannerSettings
 from .vessels import Doubles, Floats

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 from .scanner import ScannerSettings, SimulatedFrame, scan
 from .vessels import Floats, Scene, smooth_field, vascular_scene

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import ndimage, signal
 
 from sasnet_live.errors import InputError
-from sasnet_live.scan import Pass, ScanGeometry, merge
+from sasnet_live.geometry import Pass, ScanGeometry
+from sasnet_live.scan import merge
 
 from .levels import LEVELS as LEVELS
 from .levels import Level as Level

@@ -10,8 +10,8 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import EndReason, Frame
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.simulation import ScannerSettings, Scene, random_scanner, record
 from sasnet_live.sources.protocol import FrameConsumer
 

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from sasnet_live.correspondence import find_displacement
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.intensity import IntensityScale
 from sasnet_live.network.config import CorrespondenceKind
 from sasnet_live.network.inputs import render_inputs
 from sasnet_live.network.sasnet import intensity_scale
-from sasnet_live.scan import ScanGeometry, forward_at_backward_lines, split
+from sasnet_live.scan import forward_at_backward_lines, split
 
 from .settings import Scanner
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
-from sasnet_live.scan import ScanGeometry
+from sasnet_live.geometry import ScanGeometry
 
 FEWEST_FRAMES = 16
 ENDING_S = 15.0

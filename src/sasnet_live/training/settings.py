@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 
 from sasnet_live.errors import InputError
 from sasnet_live.files import write_whole
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.network.config import PRESETS, SASNetConfig
-from sasnet_live.scan import ScanGeometry
 
 from .weights import LossWeights
 

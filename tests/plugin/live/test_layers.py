@@ -13,10 +13,11 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.plugin.live.layers import LiveLayers
 from sasnet_live.plugin.live.placement import box_of
-from sasnet_live.scan import ScanGeometry, split
+from sasnet_live.scan import split
 from sasnet_live.session.by_channel import NewestByChannel, names_of_channels
 from sasnet_live.session.pictures import KINDS, Scan
 

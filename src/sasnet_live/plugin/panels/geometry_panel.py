@@ -7,8 +7,8 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.plugin.widgets.parts import Choice, Number, form, row
-from sasnet_live.scan import ScanGeometry
 from sasnet_live.session.settings import LiveSettings
 
 
