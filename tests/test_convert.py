@@ -46,6 +46,7 @@ def test_the_rest() -> None:
     assert as_dtype(image, None) is image
     assert as_dtype(image, image.dtype) is image
     assert as_dtype(image, np.dtype(bool)).tolist() == [False, True, False]
+    assert as_dtype(np.array([7, 4095], np.uint16), np.dtype("float32")).tolist() == [7.0, 4095.0]
     assert as_dtype(np.array([True, False]), np.dtype("uint8")).tolist() == [1, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -15,11 +15,11 @@ from sasnet_live.files import (
     identity,
     name_and_ending,
     open_partial,
+    part_path,
     partial_path,
     renamed,
     write_whole,
 )
-from sasnet_live.sinks.protocol import part_path
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links and locks are the system's there")
 
@@ -159,3 +159,16 @@ def test_small_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert not partial_path(path).exists()
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "expected"),
+    [
+        ("a.ome.tiff", 1, "a.ome.tiff"),
+        ("a.ome.tiff", 2, "a_002.ome.tiff"),
+        ("run/b.ome.zarr", 12, "run/b_012.ome.zarr"),
+        ("plain", 3, "plain_003"),
+    ],
+)
+def test_parts_of_a_recording_have_names_in_order(path: str, part: int, expected: str) -> None:
+    assert part_path(Path(path), part) == Path(expected)

@@ -29,7 +29,6 @@ from sasnet_live.reprocess import (
     Progress,
     ReprocessReport,
     ReprocessSettings,
-    converted,
     reprocess,
 )
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
@@ -144,29 +143,6 @@ def test_data_types(tmp_path: Path, given: str, asked: str | None, written: str)
     out = tifffile.imread(tmp_path / "out.tif")
     assert out.dtype == written
     np.testing.assert_array_equal(out, expected(data).astype(written))
-
-
-@pytest.mark.parametrize(
-    ("value", "dtype", "result"),
-    [
-        (-3.2, "uint16", 0),
-        (4095.6, "uint16", 4096),
-        (70_000.0, "uint16", 65_535),
-        (np.nan, "uint8", 0),
-        (np.inf, "uint8", 255),
-        (-np.inf, "int16", -32_768),
-        (3e9, "int32", 2_147_483_647),
-        (1e-3, "float32", 1e-3),
-    ],
-)
-def test_conversion_clips_and_rounds(value: float, dtype: str, result: float) -> None:
-    assert converted(np.full((2, 2), value), np.dtype(dtype))[0, 0] == pytest.approx(result)
-
-
-def test_integers_converted_to_smaller_ones_do_not_wrap() -> None:
-    np.testing.assert_array_equal(
-        converted(np.array([0, 255, 256, 4095], np.uint16), np.dtype("uint8")), np.array([0, 255, 255, 255])
-    )
 
 
 @pytest.mark.parametrize(

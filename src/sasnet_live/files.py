@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import InputError
 
@@ -39,6 +41,11 @@ def renamed(path: Path, addition: str) -> Path:
     return path.with_name(name + addition + ending)
 
 
+def part_path(path: Path, part: int) -> Path:
+    """Path of the n-th stream of a recording, from 1: ``a.ome.tiff``, then ``a_002.ome.tiff``."""
+    return path if part == 1 else renamed(path, f"_{part:03d}")
+
+
 def identity(path: Path) -> Identity:
     """Equal for two paths of one file, through links and whatever the case of letters where the disk ignores it.
 
@@ -59,6 +66,32 @@ def check_folder(path: Path) -> None:
         )
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to; choose another one")
+
+
+def check_writable_folder(folder: Path) -> None:
+    """Make a folder if need be; raise InputError if files cannot be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written to ({error.strerror}); choose a folder that you may write to"
+        ) from None
+
+
+def refuse_present(path: Path) -> None:
+    """Raise InputError if there is something at a path that is to be written; asked where it is not to be replaced."""
+    if os.path.lexists(path):
+        raise InputError(f"{path}: is there already; add --overwrite to replace it, or choose another name")
+
+
+def refuse_interrupted(partial: Path) -> None:
+    """Raise InputError if an earlier run left a partial file; asked where it is neither resumed nor replaced."""
+    if os.path.lexists(partial):
+        raise InputError(
+            f"{partial}: an earlier run was interrupted; add --resume to go on with it or --overwrite to start again"
+        )
 
 
 def refuse_folder(path: Path) -> None:
@@ -104,11 +137,8 @@ def open_partial(path: Path, *, resume: bool = False, overwrite: bool = False) -
                 os.unlink(path)
                 continue
             refuse_unless_file(path)
-            if there and not (resume or overwrite):
-                raise InputError(
-                    f"{path}: an earlier run was interrupted; add --resume to go on with it or --overwrite to start "
-                    "again"
-                )
+            if not (resume or overwrite):
+                refuse_interrupted(path)
             file = _opened(path, os.O_RDWR, new=not there)
             if file is None:
                 continue
@@ -184,16 +214,23 @@ def write_whole(path: Path, content: bytes) -> None:
     OSError
         If it cannot be written; what was there stays.
     """
-    partial = partial_path(path)
-    partial.unlink(missing_ok=True)  # left by a process that was killed, or a link
+    with whole_file(path, partial_path(path)) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path, unfinished: Path) -> Iterator[BinaryIO]:
+    """A file that is called `unfinished` while the block writes it, and appears at `path` whole or not at all."""
+    unfinished.unlink(missing_ok=True)  # left by a process that was killed, or a link
     try:
-        partial.write_bytes(content)
-        with partial.open("r+b") as file:
+        with unfinished.open("xb") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:
+        os.replace(unfinished, path)
+    except BaseException:
         with suppress(OSError):
-            partial.unlink()
+            unfinished.unlink()
         raise
 
 

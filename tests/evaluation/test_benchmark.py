@@ -19,15 +19,8 @@ from sasnet_live.evaluation.benchmark import Benchmark, run_benchmark, score_met
 from sasnet_live.evaluation.case import Case, ControlPoints
 from sasnet_live.evaluation.datasets import Dataset
 from sasnet_live.evaluation.implicit import ImplicitModel
-from sasnet_live.evaluation.methods import (
-    CLASSICAL,
-    NoRegistration,
-    OurModel,
-    Registered,
-    RegistrationFailed,
-    make_methods,
-    method_names,
-)
+from sasnet_live.evaluation.methods import CLASSICAL, NoRegistration, OurModel, make_methods, method_names
+from sasnet_live.evaluation.protocol import Registered, RegistrationFailed
 from sasnet_live.evaluation.report import write_report
 from sasnet_live.evaluation.tables import markdown, text_rows, write_scores
 from sasnet_live.geometry import ScanGeometry

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from sasnet_live.errors import InputError
 from sasnet_live.evaluation import optional, peers
-from sasnet_live.evaluation.methods import RegistrationFailed
+from sasnet_live.evaluation.protocol import RegistrationFailed
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.metrics import ncc
 from sasnet_live.scan import move_lines

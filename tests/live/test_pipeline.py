@@ -24,7 +24,7 @@ from sasnet_live.live.ledger import Throughput
 from sasnet_live.live.pipeline import LivePipeline, PipelineError, StreamReport
 from sasnet_live.live.queue import FrameQueue
 from sasnet_live.live.spill import SpillRing
-from sasnet_live.sinks.protocol import SinkReport, part_path
+from sasnet_live.sinks.protocol import SinkReport
 
 # ---------------------------------------------------------------- the normal run
 
@@ -772,19 +772,6 @@ def test_a_queue_that_was_emptied_gives_nothing_more(tmp_path: Path) -> None:
     assert (counts.received, counts.processed, counts.dropped, counts.waiting) == (6, 1, 5, 0)
     assert not queue.put(numbered(6), "a")
     queue.give_back()
-
-
-@pytest.mark.parametrize(
-    ("path", "part", "expected"),
-    [
-        ("a.ome.tiff", 1, "a.ome.tiff"),
-        ("a.ome.tiff", 2, "a_002.ome.tiff"),
-        ("run/b.ome.zarr", 12, "run/b_012.ome.zarr"),
-        ("plain", 3, "plain_003"),
-    ],
-)
-def test_parts_of_a_recording_have_names_in_order(path: str, part: int, expected: str) -> None:
-    assert part_path(Path(path), part) == Path(expected)
 
 
 def test_reports_count_frames_that_never_came() -> None:

@@ -18,7 +18,6 @@ from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.layout import Layout
 from sasnet_live.sinks import metrics_table
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
-from sasnet_live.sinks.output import as_dtype
 from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink
 
 H, W = 12, 10
@@ -115,21 +114,6 @@ def test_streams_that_follow_get_files_of_their_own(tmp_path: Path) -> None:
         for one in (sink, metrics):
             assert write(one, stream(), [frame(n) for n in range(count)]).verified == count
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.ome.tiff", "a_002.csv", "a_002.ome.tiff"]
-
-
-@pytest.mark.parametrize(
-    ("dtype", "wanted", "value", "expected"),
-    [
-        (np.float32, np.uint16, -3.4, 0),
-        (np.float32, np.uint16, 70000.0, 65535),
-        (np.float32, np.uint8, 2.6, 3),
-        (np.uint16, np.float32, 7, 7.0),
-    ],
-)
-def test_another_data_type_is_rounded_and_clipped(dtype: Any, wanted: Any, value: float, expected: float) -> None:
-    converted = as_dtype(np.full((2, 2), value, dtype), np.dtype(wanted))
-    assert converted.dtype == wanted
-    assert (converted == expected).all()
 
 
 def test_metrics_have_the_axes_of_the_stream_and_a_row_a_frame(tmp_path: Path) -> None:

@@ -80,7 +80,3 @@ def _print(speed: Speed) -> None:
             f"{100 * speed.metrics.median_ms / model.frame.median_ms:.0f} %",
         )
     out.print(table)
-    for model in speed.models:
-        if model.stages_ms:
-            stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in model.stages_ms.items())
-            out.print(f"{model.model}, ms: {stages}")

@@ -29,7 +29,7 @@ def demo(
 
     from sasnet_live.evaluation.demo import PICTURE, RAW, REGISTERED, TABLE, demonstrate, draw
     from sasnet_live.evaluation.optional import library
-    from sasnet_live.reprocess.plan import check_writable_folder
+    from sasnet_live.files import check_writable_folder
 
     library("matplotlib")
     check_writable_folder(out)

@@ -15,7 +15,7 @@ from sasnet_live.metrics import ncc, psnr, ssim
 
 from .case import Case, ControlPoints, Image
 from .datasets import Dataset
-from .methods import Method, Registered, RegistrationFailed
+from .protocol import Method, Registered, RegistrationFailed
 
 FIGURES = ("ncc", "ssim", "psnr_db", "displacement_error_px", "point_error_px", "temporal_ncc", "ms")
 HIGHER_IS_BETTER = {"ncc": True, "ssim": True, "psnr_db": True, "temporal_ncc": True}

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from sasnet_live.errors import InputError
+from sasnet_live.files import check_writable_folder
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.metrics import ncc, ssim
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
-from sasnet_live.reprocess.plan import check_writable_folder
 from sasnet_live.scan import split
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import RecordingSettings, record

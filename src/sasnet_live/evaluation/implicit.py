@@ -14,7 +14,7 @@ from sasnet_live.network.checkpoint import load_model
 from sasnet_live.network.published import PublishedSASNet
 from sasnet_live.scan import forward_at_backward_lines
 
-from .methods import Registered
+from .protocol import Registered
 
 Image = np.ndarray[Any, np.dtype[Any]]
 

@@ -17,8 +17,8 @@ import numpy as np
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.scan import forward_at_backward_lines, move_lines
 
-from .methods import Registered, RegistrationFailed
 from .optional import library
+from .protocol import Registered, RegistrationFailed
 
 Image = np.ndarray[Any, np.dtype[Any]]
 

@@ -44,8 +44,6 @@ class ModelSpeed:
     over_arithmetic
         Median time over the time that `gflop` takes at the machine's rate of convolution in the model's precision; NaN
         without any.
-    stages_ms
-        Median time of each stage where the registrar tells them.
     described
         What the registrar says of itself: model, version, device, precision.
     """
@@ -55,7 +53,6 @@ class ModelSpeed:
     frames_per_s: float
     gflop: float
     over_arithmetic: float
-    stages_ms: dict[str, float]
     described: dict[str, str]
 
 
@@ -188,7 +185,6 @@ def _model_speed(
     registrar: Any = Registrar(model, geometry=geometry, device=device)
     registrar.warm_up(raws[0].shape, raws[0].dtype)
     times: list[float] = []
-    stages: dict[str, list[float]] = {}
     for index in range(frames + 3):
         raw = raws[index % len(raws)]
         start = time.perf_counter()
@@ -196,8 +192,6 @@ def _model_speed(
         elapsed_ms = (time.perf_counter() - start) * 1e3
         if index >= 3:
             times.append(elapsed_ms)
-            for stage, ms in (getattr(registrar, "stages_ms", None) or {}).items():
-                stages.setdefault(stage, []).append(ms)
     with FlopCounterMode(display=False) as counter:
         registrar.register(raws[0])
     gflop = counter.get_total_flops() / 1e9
@@ -212,7 +206,6 @@ def _model_speed(
         frames_per_s=1e3 / timing.median_ms,
         gflop=gflop,
         over_arithmetic=timing.median_ms / (gflop / rates[precision] * 1e3) if gflop else float("nan"),
-        stages_ms={stage: float(np.median(values)) for stage, values in stages.items()},
         described=described,
     )
 

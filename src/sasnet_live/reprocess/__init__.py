@@ -13,7 +13,6 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from sasnet_live.convert import as_dtype as converted
 from sasnet_live.files import OutputLock
 from sasnet_live.sinks.metrics_table import MetricsTable
 
@@ -30,7 +29,6 @@ __all__ = [
     "Progress",
     "ReprocessReport",
     "ReprocessSettings",
-    "converted",
     "reprocess",
 ]
 

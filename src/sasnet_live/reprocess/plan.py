@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import glob
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sasnet_live.errors import InputError
-from sasnet_live.files import Identity, identity, name_and_ending, partial_path, renamed
+from sasnet_live.files import (
+    Identity,
+    check_writable_folder,
+    identity,
+    name_and_ending,
+    partial_path,
+    refuse_interrupted,
+    refuse_present,
+    renamed,
+)
 from sasnet_live.sinks.ome_tiff import is_registered
 from sasnet_live.sources.tiff import SUFFIXES
 
@@ -101,7 +108,9 @@ def plan(
     _refuse_inputs(sources, targets if metrics is None else [*targets, metrics])
     _refuse_two_of_one_name(jobs)
     if not may_exist:
-        _refuse_present(targets)
+        for target in targets:
+            refuse_present(target)
+            refuse_interrupted(partial_path(target))
     check_writable_folder(output.parent if is_file else output)
     return jobs
 
@@ -126,18 +135,6 @@ def _refuse_two_of_one_name(jobs: Sequence[Job]) -> None:
                 raise InputError(f"{other} and {job.source} would both be written to {target}; run them apart")
 
 
-def _refuse_present(targets: Iterable[Path]) -> None:
-    for target in targets:
-        if os.path.lexists(target):
-            raise InputError(f"{target}: is there already; add --overwrite to replace it")
-        partial = partial_path(target)
-        if os.path.lexists(partial):
-            raise InputError(
-                f"{partial}: an earlier run was interrupted; add --resume to go on with it or --overwrite to start "
-                "again"
-            )
-
-
 def _expand(given: str) -> list[Path]:
     """Files that a name, a pattern or a folder stands for."""
     path = Path(given)
@@ -159,15 +156,3 @@ def _expand(given: str) -> list[Path]:
 def _with_kind(path: Path, kind: str) -> Path:
     name, ending = name_and_ending(path)
     return renamed(path.with_name(name.removesuffix("_registered") + ending), f"_{kind}")
-
-
-def check_writable_folder(folder: Path) -> None:
-    """Make a folder if need be; raise InputError if files cannot be written to it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written to ({error.strerror}); choose a folder that you may write to"
-        ) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sasnet_live.errors import InputError
-from sasnet_live.files import open_partial, partial_path, refuse_folder, write_all
+from sasnet_live.files import open_partial, partial_path, refuse_folder, refuse_present, whole_file, write_all
 from sasnet_live.frame import Registration, RegistrationMetrics
 
 FIGURES = (*(field.name for field in fields(RegistrationMetrics)), "accepted", "reason")
@@ -55,8 +55,8 @@ class MetricsTable:
         self.partial = partial_path(self.path)
         self.columns = (*index, *FIGURES)
         check_name(self.path)
-        if os.path.lexists(self.path) and not overwrite:
-            raise InputError(f"{self.path}: is there already; add --overwrite to replace it")
+        if not overwrite:
+            refuse_present(self.path)
         refuse_folder(self.path)
         self._file = open_partial(self.partial, resume=resume, overwrite=overwrite)
         self._end, self._failed = 0, False
@@ -248,15 +248,6 @@ def _to_parquet(source: Path, target: Path, columns: Sequence[str]) -> None:
     pyarrow = _pyarrow(target)
     types = {"float": pyarrow.float64(), "int": pyarrow.int64(), "bool": pyarrow.bool_(), "str": pyarrow.string()}
     options = pyarrow.csv.ConvertOptions(column_types={column: types[_kind(column)] for column in columns})
-    unfinished = target.with_name(target.name + ".converting")
-    try:
-        table = pyarrow.csv.read_csv(source, convert_options=options)
-        unfinished.unlink(missing_ok=True)
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            pyarrow.parquet.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    # The partial name is that of the rows it is made from.
+    with whole_file(target, target.with_name(target.name + ".converting")) as file:
+        pyarrow.parquet.write_table(pyarrow.csv.read_csv(source, convert_options=options), file)

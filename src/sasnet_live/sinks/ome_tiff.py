@@ -14,7 +14,7 @@ from typing import Any
 
 from sasnet_live import __version__
 from sasnet_live.errors import InputError
-from sasnet_live.files import name_and_ending, partial_path, refuse_folder, refuse_unless_file
+from sasnet_live.files import name_and_ending, partial_path, refuse_folder, refuse_present, refuse_unless_file
 from sasnet_live.frame import Pixels
 from sasnet_live.layout import STACK_AXES, Layout
 
@@ -92,8 +92,8 @@ class OmeTiffWriter:
         if None in layout.sizes and self.order[:1] != layout.axes[:1]:
             raise InputError(f"order {self.order} came; the axis of unknown length, {layout.axes[0]}, must be first")
         self.record = {"software": CREATOR, **(record or {})}
-        if os.path.lexists(self.path) and not overwrite:
-            raise InputError(f"{self.path}: is there already; add --overwrite to replace it")
+        if not overwrite:
+            refuse_present(self.path)
         refuse_folder(self.path)
         kept = self._kept_record() if resume and os.path.lexists(self.partial) else None
         if kept is not None:

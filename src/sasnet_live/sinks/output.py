@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,10 @@ import numpy as np
 
 from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
-from sasnet_live.files import check_folder, partial_path, refuse_folder
+from sasnet_live.files import check_folder, part_path, partial_path, refuse_folder, refuse_present
 from sasnet_live.frame import Frame, Pixels, Registration
 from sasnet_live.layout import Layout
 from sasnet_live.sinks.metrics_table import figures_of
-from sasnet_live.sinks.protocol import part_path
 
 Content = Literal["registered", "warped", "raw", "side by side"]
 
@@ -108,9 +106,9 @@ def check_writable(path: Path, overwrite: bool) -> None:
         If the folder is not there or cannot be written to, or the file is there and not to be replaced.
     """
     check_folder(path)
-    for there in (path, partial_path(path)):
-        if os.path.lexists(there) and not overwrite:
-            raise InputError(f"{there}: is there already; choose another name, or add --overwrite to replace it")
+    if not overwrite:
+        refuse_present(path)
+        refuse_present(partial_path(path))
 
 
 def content_of(content: Content, frame: Frame, registration: Registration) -> Pixels:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sasnet_live.files import renamed
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.layout import Layout
 
@@ -68,8 +67,3 @@ class FrameSink(Protocol):
     def close(self) -> SinkReport:
         """Finish the stream and count what is there: a writer's word is not enough."""
         ...
-
-
-def part_path(path: Path, part: int) -> Path:
-    """Path of the n-th stream of a recording, from 1: ``a.ome.tiff``, then ``a_002.ome.tiff``."""
-    return path if part == 1 else renamed(path, f"_{part:03d}")
