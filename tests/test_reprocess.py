@@ -18,19 +18,13 @@ import pytest
 import tifffile
 
 from fake_registrar import FakeRegistrar, expected
+from sasnet_live.convert import as_dtype
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.geometry import ScanGeometry
-from sasnet_live.reprocess import (
-    REPLAYED_FRAMES,
-    FrameRegistrar,
-    Progress,
-    ReprocessReport,
-    ReprocessSettings,
-    converted,
-    reprocess,
-)
+from sasnet_live.reprocess import Progress, ReprocessReport, ReprocessSettings, reprocess
+from sasnet_live.reprocess.file import REPLAYED_FRAMES, FrameRegistrar
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
 from sasnet_live.sinks.recording import OmeTiffSink
 from sasnet_live.stream import StreamInfo
@@ -160,12 +154,12 @@ def test_data_types(tmp_path: Path, given: str, asked: str | None, written: str)
     ],
 )
 def test_conversion_clips_and_rounds(value: float, dtype: str, result: float) -> None:
-    assert converted(np.full((2, 2), value), np.dtype(dtype))[0, 0] == pytest.approx(result)
+    assert as_dtype(np.full((2, 2), value), np.dtype(dtype))[0, 0] == pytest.approx(result)
 
 
 def test_integers_converted_to_smaller_ones_do_not_wrap() -> None:
     np.testing.assert_array_equal(
-        converted(np.array([0, 255, 256, 4095], np.uint16), np.dtype("uint8")), np.array([0, 255, 255, 255])
+        as_dtype(np.array([0, 255, 256, 4095], np.uint16), np.dtype("uint8")), np.array([0, 255, 255, 255])
     )
 
 
