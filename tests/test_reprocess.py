@@ -23,14 +23,8 @@ from sasnet_live.files import OutputLock
 from sasnet_live.frame import Frame, Registration, RegistrationMetrics
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.reprocess import (
-    REPLAYED_FRAMES,
-    FrameRegistrar,
-    Progress,
-    ReprocessReport,
-    ReprocessSettings,
-    reprocess,
-)
+from sasnet_live.reprocess import Progress, ReprocessReport, ReprocessSettings, reprocess
+from sasnet_live.reprocess.file import REPLAYED_FRAMES, FrameRegistrar
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
 from sasnet_live.sinks.recording import OmeTiffSink
 

@@ -29,7 +29,7 @@ def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(settings: ReprocessSettings) -> FakeRegistrar:
         return FakeRegistrar(settings.model, settings.output, settings.geometry)
 
-    monkeypatch.setattr("sasnet_live.reprocess._default_registrar", make)
+    monkeypatch.setattr("sasnet_live.reprocess.run._default_registrar", make)
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[object, str, str]:

@@ -36,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ReprocessSettings]:
             raise InputError("model 'lit' is not known; did you mean 'lite'?")
         return FakeRegistrar(settings.model, settings.output, settings.geometry)
 
-    monkeypatch.setattr("sasnet_live.reprocess._default_registrar", make)
+    monkeypatch.setattr("sasnet_live.reprocess.run._default_registrar", make)
     return seen
 
 
@@ -228,14 +228,15 @@ def test_twelve_bits_do_not_wrap(
 SLOW = """
     import sys, time
     from fake_registrar import FakeRegistrar
-    from sasnet_live import cli, reprocess
+    from sasnet_live import cli
+    from sasnet_live.reprocess import run
 
     class Slow(FakeRegistrar):
         def register(self, raw):
             time.sleep(0.02)
             return super().register(raw)
 
-    reprocess._default_registrar = lambda settings: Slow(settings.model)
+    run._default_registrar = lambda settings: Slow(settings.model)
     cli.main(sys.argv[1:])
 """
 

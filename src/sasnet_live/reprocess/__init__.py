@@ -1,124 +1,34 @@
-"""Registering recordings on disk: raw TIFF stacks in, registered OME-TIFF stacks and a table of figures out.
+"""Registering recordings on disk, see `run`.
 
-Memory does not grow with the size of a file: one group of frames (all channels of one scan) is in memory at a time.
-Frames are worked through position by position, in a position depth by depth, in a depth in order of time; the
-registrar's temporal state is kept along time and forgotten at each new position, depth and file. The written file
-has the axes of the input, in the input's order.
+The names below load on first use: settings are read where nothing is registered, as for the shell's help.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import replace
-from pathlib import Path
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from sasnet_live.files import OutputLock
-from sasnet_live.sinks.metrics_table import MetricsTable
+_HOME = {
+    "FileReport": "report",
+    "Progress": "report",
+    "ReprocessReport": "report",
+    "ReprocessSettings": "settings",
+    "reprocess": "run",
+}
 
-from .file import INDEX_COLUMNS, REPLAYED_FRAMES, FileRun, FrameRegistrar
-from .plan import expand, plan
-from .report import FileReport, Progress, ReprocessReport
-from .settings import Output, ReprocessSettings
+__all__ = ["FileReport", "Progress", "ReprocessReport", "ReprocessSettings", "reprocess"]
 
-__all__ = [
-    "REPLAYED_FRAMES",
-    "FileReport",
-    "FrameRegistrar",
-    "Output",
-    "Progress",
-    "ReprocessReport",
-    "ReprocessSettings",
-    "reprocess",
-]
-
-MOST_LOCKED = 100
-"""Outputs whose names are kept for a run from its start: each takes one of the files that a process may have open (256
-on macOS). Those after them are locked when they are begun."""
+if TYPE_CHECKING:
+    from .report import FileReport, Progress, ReprocessReport
+    from .run import reprocess
+    from .settings import ReprocessSettings
 
 
-def reprocess(
-    inputs: Sequence[str | Path],
-    output: str | Path,
-    settings: ReprocessSettings | None = None,
-    *,
-    metrics: str | Path | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-    make_registrar: Callable[[ReprocessSettings], FrameRegistrar] | None = None,
-) -> ReprocessReport:
-    """Register recordings.
-
-    Parameters
-    ----------
-    inputs
-        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them). Files that came out of this
-        program registered are left out, see `ReprocessSettings.include_registered`.
-    output
-        A TIFF name for a single input; otherwise a folder, which is made if need be: ``NAME_registered.ome.tiff``.
-    settings
-        See `ReprocessSettings`.
-    metrics
-        CSV or Parquet table of all files, one row a scan.
-    progress
-        Called after each scan, and once when a file is begun.
-    cancelled
-        Asked before each scan; True ends the run with what was written kept for `resume`.
-    make_registrar
-        For tests and other methods; by default `sasnet_live.registrar.Registrar`.
-
-    Returns
-    -------
-    One report a file. A file that fails does not keep the others from being done.
-
-    Raises
-    ------
-    InputError
-        Before any work: no such input, an output that is there, a folder that cannot be written, an unknown model.
-    """
-    settings = settings or ReprocessSettings()
-    kinds = ("rendered", "warped") if settings.output == "both" else (settings.output,)
-    sources, left_out = expand(inputs, include_registered=settings.include_registered)
-    table_path = None if metrics is None else Path(metrics)
-    jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
-    registrar = (make_registrar or _default_registrar)(settings)
-    reports: list[FileReport] = []
-    with ExitStack() as stack:
-        targets = [target for job in jobs for target in job.targets.values()]
-        outputs = targets if table_path is None else [table_path, *targets]
-        stack.enter_context(OutputLock(outputs[:MOST_LOCKED]))
-        table = None
-        if table_path is not None:
-            # On `resume` it is made anew: the figures of frames already done are kept with their pages.
-            redo = settings.overwrite or settings.resume
-            table = MetricsTable(table_path, ("file", *INDEX_COLUMNS.values()), overwrite=redo)
-            stack.callback(table.abandon)
-        for number, job in enumerate(jobs):
-            run = FileRun(job, settings, registrar, table)
-            rows = table.rows if table is not None else 0
-            with closing(run):
-                for step in run.guarded_steps():
-                    if cancelled is not None and cancelled():
-                        run.error = "cancelled; go on with --resume"
-                        return ReprocessReport((*reports, run.report()), cancelled=True, left_out=tuple(left_out))
-                    if progress is not None:
-                        progress(replace(step, file=number, files=len(jobs)))
-            reports.append(run.report())
-            if run.error and table is not None:
-                table.cut(rows)
-        written = table.close() if table is not None else None
-    return ReprocessReport(tuple(reports), metrics=written, left_out=tuple(left_out))
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
 
 
-def _default_registrar(settings: ReprocessSettings) -> FrameRegistrar:
-    from sasnet_live.registrar import Registrar
-
-    return Registrar(
-        settings.model,
-        geometry=settings.geometry,
-        device=settings.device,
-        output=settings.output,
-        precision=settings.precision,
-        temporal=settings.temporal,
-        search_px=settings.search_px,
-    )
+def __dir__() -> list[str]:
+    return __all__
