@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from fake_registrar import FakeRegistrar
-from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.layout import Layout
-from sasnet_live.session.recorder import Recorder, RecordingPlan
-from sasnet_live.session.settings import LiveSettings
+from sasnet_live.session.recorder import Recorder
 from sasnet_live.sinks.protocol import SinkReport
 
 
@@ -102,34 +97,6 @@ def test_a_file_that_fails_does_not_end_the_others_nor_registration() -> None:
     assert broken.calls == ["open", 0, "close"]
     assert "disk full" in str(recorder.errors[0])
     assert [report.complete for report in recorder.reports] == [False, True]
-
-
-def test_names_have_the_time_and_nothing_is_replaced(tmp_path: Path) -> None:
-    now = datetime(2026, 2, 3, 14, 5, 6)
-    settings = LiveSettings(record_folder=str(tmp_path), record_name="ear", output="both", record_format="ome.zarr")
-    plan = RecordingPlan.of(settings, now)
-    assert plan.registered.name == "ear_20260203-140506.ome.zarr"
-    assert plan.warped is not None
-    assert plan.warped.name == "ear_20260203-140506_warped.ome.zarr"
-    assert plan.raw is not None
-    assert plan.metrics is not None
-    assert len(plan.sinks(dict)) == 4
-    plain = RecordingPlan.of(replace(settings, output="rendered", record_raw=False, record_metrics=False), now)
-    assert len(plain.sinks(dict)) == 1
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"record_folder": ""}, "choose one under Recording"),
-        ({"record_name": "a/b"}, "signs that file names cannot have"),
-        ({"record_folder": "/no/such/folder"}, "does not exist"),
-    ],
-)
-def test_what_cannot_be_recorded_is_refused_at_once(tmp_path: Path, change: dict[str, str], words: str) -> None:
-    settings = replace(LiveSettings(record_folder=str(tmp_path)), **change)
-    with pytest.raises(InputError, match=words):
-        RecordingPlan.of(settings).sinks(dict)
 
 
 class Turns:

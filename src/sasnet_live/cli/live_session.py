@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sasnet_live.errors import InputError
-from sasnet_live.files import name_and_ending, renamed
+from sasnet_live.session.recording_plan import RecordingPlan
 
 from . import options
 from .interrupts import interrupts
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from sasnet_live.live.channels import ChannelRegistrar
     from sasnet_live.live.pipeline import LivePipeline
     from sasnet_live.registrar import Registrar
-    from sasnet_live.sinks.output import Content
-    from sasnet_live.sinks.protocol import FrameSink
 
 _LOOK_EVERY_S = 0.05
 _CAMERA_ENDS_WITHIN_S = 5.0  # of the second Ctrl-C; one that hangs may hold up neither the files nor the user
@@ -95,43 +93,11 @@ class Job:
     json: bool
 
     @property
-    def images(self) -> dict[Content, Path]:
-        """The stacks to write, by what is in them."""
-        named: dict[Content, Path] = {}
-        if self.out is not None and self.side_by_side:
-            named["side by side"] = self.out
-        elif self.out is not None and self.registrar.output == "both":
-            named |= {"registered": renamed(self.out, "_rendered"), "warped": renamed(self.out, "_warped")}
-        elif self.out is not None:
-            named["registered"] = self.out
-        if self.raw is not None:
-            named["raw"] = self.raw
-        return named
-
-    @property
-    def table(self) -> Path | None:
-        """The table of figures to write."""
-        if self.metrics is None and self.out is not None:
-            return self.out.with_name(name_and_ending(self.out)[0] + "_metrics.csv")
-        return self.metrics
-
-    @property
-    def outputs(self) -> list[Path]:
-        """All files to write."""
-        return [*self.images.values(), *([] if self.table is None else [self.table])]
-
-    def sinks(self, record: Callable[[], dict[str, str]]) -> list[FrameSink]:
-        """Where frames go; refuses now what cannot be written later."""
-        from sasnet_live.sinks.recording import MetricsSink
-
-        found: list[FrameSink] = []
-        _dtype(self.dtype)
-        for content, path in self.images.items():
-            dtype = None if content == "raw" else self.dtype
-            found.append(_image_sink(path, content, dtype, record, self.overwrite))
-        if self.table is not None:
-            found.append(MetricsSink(self.table, overwrite=self.overwrite))
-        return found
+    def plan(self) -> RecordingPlan:
+        """The files to write."""
+        both = self.registrar.output == "both"
+        plan = RecordingPlan.named(self.out, self.raw, self.metrics, both=both, side_by_side=self.side_by_side)
+        return replace(plan, dtype=self.dtype, overwrite=self.overwrite)
 
 
 class Session:
@@ -148,7 +114,7 @@ class Session:
 
         self._job = job
         self._process: ChannelRegistrar = ChannelRegistrar(job.registrar.make, job.align_on)
-        sinks = job.sinks(self._process.describe)
+        sinks = job.plan.sinks(self._process.describe)
         self._view: View
         if job.json:
             lines = JsonLines()
@@ -345,33 +311,6 @@ class Limited:
     def end_stream(self, reason: EndReason = "completed", *, missing: int | None = None) -> None:
         """Hand on; frames that are not wanted are not missing."""
         self._pipeline.end_stream(reason, missing=0 if self.full else missing)
-
-
-def _image_sink(
-    path: Path, content: Content, dtype: str | None, record: Callable[[], dict[str, str]], overwrite: bool
-) -> FrameSink:
-    suffix = path.suffix.lower()
-    if suffix in (".tif", ".tiff"):
-        from sasnet_live.sinks.recording import OmeTiffSink
-
-        return OmeTiffSink(path, content, dtype=_dtype(dtype), record=record, overwrite=overwrite)
-    if suffix == ".zarr":
-        from sasnet_live.sinks.ome_zarr import OmeZarrSink
-
-        return OmeZarrSink(path, content, dtype=_dtype(dtype), record=record, overwrite=overwrite)
-    raise InputError(f"{path}: frames are written as .ome.tiff or .ome.zarr; choose such a name")
-
-
-def _dtype(name: str | None) -> Any:
-    import numpy as np
-
-    try:
-        dtype = None if name is None else np.dtype(name)
-    except TypeError:
-        dtype = np.dtype(object)
-    if dtype is not None and dtype.kind not in "uif":
-        raise InputError(f"dtype is {name!r}; expected a name such as uint16 or float32") from None
-    return dtype
 
 
 def _in_one_line(error: Exception) -> object:

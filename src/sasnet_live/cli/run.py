@@ -106,7 +106,7 @@ def run(
         overwrite=overwrite,
         json=json,
     )
-    with interrupts().looked_at(), OutputLock(job.outputs), Session(job) as session:
+    with interrupts().looked_at(), OutputLock(job.plan.outputs), Session(job) as session:
         core = _core(config, demo=demo)
         if exposure_ms is not None:
             core.setExposure(exposure_ms)
@@ -173,8 +173,7 @@ def watch(
 
     if not folder.exists():
         raise InputError(f"{folder}: no such folder; make it first, or check the name")
-    for path in (out, raw):
-        refuse_output_in(folder, path)
+    refuse_output_in(folder, out, raw)
     registrar = RegistrarOptions(
         model=model,
         device=device,
@@ -211,7 +210,7 @@ def watch(
         overwrite=overwrite,
         json=json,
     )
-    with interrupts().looked_at(), OutputLock(job.outputs), Session(job) as session:
+    with interrupts().looked_at(), OutputLock(job.plan.outputs), Session(job) as session:
         session.start(None)
         limited = Limited(session.pipeline, frames)
         source.start(limited)

@@ -18,7 +18,8 @@ from .courtesy import Courtesy
 from .frame_collector import FrameCollector
 from .live_run import Hooks, LiveRun
 from .pictures import Scan, draw
-from .recorder import Recorder, RecordingPlan
+from .recorder import Recorder
+from .recording_plan import RecordingPlan
 from .results import Result, Results, Sample
 from .settings import LiveSettings, PolicyChoice
 
@@ -172,7 +173,7 @@ class LiveEngine:
         self._problems.clear()
         run = LiveRun(settings, core, [self.recorder], self.policy, self._hooks)
         if run.live.folder is not None and self.recorder.recording and self._plan is not None:
-            refuse_output_in(run.live.folder, self._plan.registered)
+            refuse_output_in(run.live.folder, *self._plan.images.values())
         self._run = run
         try:
             run.begin()
@@ -239,10 +240,10 @@ class LiveEngine:
         """
         if self.state == "stopping":
             raise InputError("the last frames are still being written; wait until they are, then press Record again")
-        plan = RecordingPlan.of(settings)
+        plan = RecordingPlan.timed(settings)
         watched = None if self._run is None else self._run.live.folder
         if watched is not None or (self._run is None and settings.source == "folder" and settings.folder):
-            refuse_output_in(watched or settings.folder, plan.registered)
+            refuse_output_in(watched or settings.folder, *plan.images.values())
         sinks = plan.sinks(self.describe)
         if self._run is None:
             self.recorder.begin(sinks)

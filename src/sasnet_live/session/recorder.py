@@ -1,71 +1,15 @@
-"""Recording that can be switched on and off while frames flow; no Qt."""
+"""Recording that can be switched on and off while frames flow."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.layout import Layout
 from sasnet_live.live.sink_group import SinkGroup
 from sasnet_live.sinks.protocol import FrameSink, SinkReport
-
-from .settings import LiveSettings
-
-
-@dataclass(frozen=True)
-class RecordingPlan:
-    """The files of one recording."""
-
-    registered: Path
-    warped: Path | None = None
-    raw: Path | None = None
-    metrics: Path | None = None
-
-    @classmethod
-    def of(cls, settings: LiveSettings, now: datetime | None = None) -> RecordingPlan:
-        """Names with the time, so that no recording replaces another.
-
-        Raises
-        ------
-        InputError
-            If there is no folder, or the name cannot be one.
-        """
-        if not settings.record_folder:
-            raise InputError("no folder to record to; choose one under Recording")
-        name = settings.record_name.strip() or "scan"
-        if any(sign in name for sign in '/\\:*?"<>|'):
-            raise InputError(f"the name {name!r} has signs that file names cannot have; change it under Recording")
-        folder = Path(settings.record_folder).expanduser()
-        stem = f"{name}_{(now or datetime.now()):%Y%m%d-%H%M%S}"
-        image = settings.record_format
-        return cls(
-            registered=folder / f"{stem}.{image}",
-            warped=folder / f"{stem}_warped.{image}" if settings.output == "both" else None,
-            raw=folder / f"{stem}_raw.{image}" if settings.record_raw else None,
-            metrics=folder / f"{stem}_metrics.csv" if settings.record_metrics else None,
-        )
-
-    def sinks(self, record: Callable[[], Mapping[str, str]]) -> list[FrameSink]:
-        """Writers of the files; refuses now what could not be written later."""
-        from sasnet_live.sinks.ome_zarr import OmeZarrSink
-        from sasnet_live.sinks.recording import MetricsSink, OmeTiffSink
-
-        image = OmeZarrSink if self.registered.suffix == ".zarr" else OmeTiffSink
-        sinks: list[FrameSink] = [image(self.registered, "registered", record=lambda: dict(record()))]
-        if self.warped is not None:
-            sinks.append(image(self.warped, "warped", record=lambda: dict(record())))
-        if self.raw is not None:
-            sinks.append(image(self.raw, "raw", record=lambda: dict(record())))
-        if self.metrics is not None:
-            sinks.append(MetricsSink(self.metrics))
-        return sinks
-
 
 InTurn = Callable[[Callable[[], None]], None]
 """Has something called in the pipeline's thread, after the frames before it; see `LivePipeline.in_turn`."""

@@ -64,16 +64,19 @@ def watch_folder(
     )
 
 
-def refuse_output_in(folder: str | Path, output: Path | None) -> None:
-    """Refuse a file that would be written into a watched folder and taken for input there.
+def refuse_output_in(folder: str | Path, *outputs: Path | None) -> None:
+    """Refuse files that would be written into a watched folder and taken for input there.
 
     Raises
     ------
     InputError
-        If `output` would lie in `folder`, by whichever name.
+        If one would lie in `folder`, by whichever name.
     """
-    if output is not None and _same_folder(output.parent, Path(folder)):
-        raise InputError(f"{output}: lies in the folder that is watched and would be taken for input; write elsewhere")
+    for output in outputs:
+        if output is not None and _same_folder(output.parent, Path(folder)):
+            raise InputError(
+                f"{output}: lies in the folder that is watched and would be taken for input; write elsewhere"
+            )
 
 
 def _same_folder(one: Path, other: Path) -> bool:
