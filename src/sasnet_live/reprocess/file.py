@@ -31,8 +31,8 @@ from .settings import ReprocessSettings
 REPLAYED_FRAMES = 8
 """Frames before the point of resumption that are registered again where a registrar cannot keep its state."""
 
-INDEX_COLUMNS = {"P": "position", "T": "time", "Z": "depth"}
-"""Names of the axes in the table of figures."""
+INDEX_COLUMNS = {axis: axis.lower() for axis in "PTZ"}
+"""Names of the axes in the table of figures, as in that of a live session."""
 
 _MAY_DIFFER = ("device", "precision", "software")
 
