@@ -78,7 +78,7 @@ def _case() -> tuple[RenderInputs, torch.Tensor]:
 
 
 def rendered(inputs: RenderInputs, name: str) -> torch.Tensor:
-    renderer = open_renderer("lite", CPU, name, without_network="correspondence")
+    renderer = open_renderer("lite", CPU, name)
     assert isinstance(renderer, NetworkRenderer)
     with torch.inference_mode():
         return renderer.render(inputs)

@@ -49,7 +49,8 @@ def main(path: str) -> int:
 def _run(job: dict[str, Any]) -> None:
     import torch
 
-    from sasnet_live.network.checkpoint import find_weights, load_model, shipped_weights
+    from sasnet_live.network.checkpoint import load_model
+    from sasnet_live.network.names import DEFAULT, WITHOUT_NETWORK, default_model, find_weights
     from sasnet_live.scan import ScanGeometry
     from sasnet_live.training.loop import train
     from sasnet_live.training.recordings import recorded_validation
@@ -59,9 +60,8 @@ def _run(job: dict[str, Any]) -> None:
     began = time.perf_counter()
     folder = Path(job["folder"])
     name = job["model"]
-    if name in ("default", "correspondence"):
-        shipped = shipped_weights()
-        name = "full" if torch.cuda.is_available() and "full" in shipped else "lite"
+    if name in (DEFAULT, WITHOUT_NETWORK):
+        name = default_model("cuda" if torch.cuda.is_available() else "cpu")
     weights = find_weights(name)
     network, card = load_model(weights)
     geometry = ScanGeometry(**{**job["geometry"], "crop": tuple(job["geometry"]["crop"])})
