@@ -27,9 +27,7 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 def usable_series(tiff: TiffFile, path: Path, claimed: int | None) -> list[TiffPageSeries]:
     """The series of a file, all of one shape and type."""
-    found = _cut_imagej_stack(tiff, claimed) or list(tiff.series)
-    # An OME file of a multi-file set describes also what lies in its companions; each file is read on its own.
-    series = [one for one in found if any(page is not None for page in one._pages)]
+    series = _cut_imagej_stack(tiff, claimed) or list(tiff.series)
     if not series:
         raise InputError(f"{path}: truncated TIFF, no image can be read; copy or export it again")
     shapes: dict[tuple[Any, ...], int] = {}
