@@ -25,8 +25,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sasnet_live.memory import keep_freed_memory
-from sasnet_live.network.checkpoint import find_weights, load_model
+from sasnet_live.network.checkpoint import load_model
 from sasnet_live.network.config import PRESETS, SASNetConfig
+from sasnet_live.network.names import find_weights
 from sasnet_live.network.precision import DTYPES, computes_bfloat16, with_convolutions_in
 from sasnet_live.network.sasnet import SASNet
 from sasnet_live.training.data import collate

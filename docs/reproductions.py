@@ -50,7 +50,7 @@ def spoilt_weights(folder: Path) -> list[str]:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from sasnet_live.network.checkpoint import find_weights
+    from sasnet_live.network.names import find_weights
 
     with safe_open(find_weights("lite"), "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sasnet_live.network.checkpoint import ModelCard, load_model, shipped_weights
+from sasnet_live.network.checkpoint import ModelCard, load_model
+from sasnet_live.network.names import shipped_weights
 
 CONDITIONS = ("device", "processes", "computed_in", "torch")
 

@@ -16,7 +16,6 @@ from sasnet_live.correspondence.filters import blurred
 from sasnet_live.correspondence.tracker import Tracker
 from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.metrics import ncc, ssim
-from sasnet_live.registrar import model_names
 from sasnet_live.scan import merge, move_lines
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import record
@@ -284,7 +283,6 @@ def test_describes_itself() -> None:
     assert described["model"] == "lite"
     assert len(described["weights_sha256"]) == 64
     assert all(isinstance(value, str) for value in described.values())
-    assert {"lite", "correspondence", "default"} <= set(model_names())
 
 
 def test_real_scans_warped_is_never_below_raw(real_pairs: list[Path]) -> None:

@@ -208,7 +208,7 @@ def test_metrics_table_has_a_row_a_scan(tmp_path: Path) -> None:
     report = only_done(run([source], tmp_path / "out.tif", metrics=tmp_path / "m.csv"))
     assert report.files[0].accepted == 5
     table = rows(tmp_path / "m.csv")
-    assert [(row["depth"], row["time"]) for row in table] == [
+    assert [(row["z"], row["t"]) for row in table] == [
         ("0", "0"),
         ("0", "1"),
         ("1", "0"),
@@ -551,4 +551,4 @@ def test_killed_process_is_resumed_at_the_very_frame(tmp_path: Path) -> None:
     report = only_done(run([source], tmp_path / "out.tif", ReprocessSettings(resume=True), metrics=tmp_path / "m.csv"))
     assert report.files[0].resumed_at == there
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected(data))
-    assert [row["time"] for row in rows(tmp_path / "m.csv")] == [str(i) for i in range(400)]
+    assert [row["t"] for row in rows(tmp_path / "m.csv")] == [str(i) for i in range(400)]

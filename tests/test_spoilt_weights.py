@@ -17,7 +17,7 @@ from torch import Tensor
 from sasnet_live import InputError, Registrar, ScanGeometry, split
 from sasnet_live.judgement import MOVED_ONLY, WORSE
 from sasnet_live.metrics import ncc, ssim
-from sasnet_live.network.checkpoint import shipped_weights
+from sasnet_live.network.names import shipped_weights
 from sasnet_live.scan import forward_at_backward_lines
 from sasnet_live.simulation.dataset import SimulatedPairs
 

@@ -31,19 +31,12 @@ from .intensity import IntensityScale
 from .judgement import judged
 from .metrics import compare
 from .network.backend import Renderer, open_renderer
-from .network.checkpoint import shipped_weights
 from .network.inputs import render_inputs
 from .scan import forward_at_backward_lines, merge, split
 from .settings import Output, Precision, RegistrarSettings
 
 _SHAPE = "frame shape"
-WITHOUT_NETWORK = "correspondence"
 SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
-
-
-def model_names() -> tuple[str, ...]:
-    """Names that `Registrar` takes: the weights that ship, "correspondence" (no network), and "default"."""
-    return (*shipped_weights(), WITHOUT_NETWORK, "default")
 
 
 @dataclass(frozen=True)
@@ -75,8 +68,8 @@ class Registrar:
     Parameters
     ----------
     model
-        A name of `model_names` or the path of a weights file. "default" is "lite" on a CPU; on a GPU "full" where its
-        weights ship, else "lite".
+        A name of `network.names.model_names` or the path of a weights file. "default" is "lite" on a CPU; on a GPU
+        "full" where its weights ship, else "lite".
     geometry
         How lines are laid out in raw frames.
     device
@@ -118,7 +111,7 @@ class Registrar:
         self.geometry = geometry or ScanGeometry()
         self.output: Output = output
         self.device = _device(device)
-        self._renderer: Renderer = open_renderer(model, self.device, precision, without_network=WITHOUT_NETWORK)
+        self._renderer: Renderer = open_renderer(model, self.device, precision)
         reach = None if search_px is None else max(1, round(search_px))
         self._tracker = Tracker(reach_px=reach, centre_px=self.geometry.line_offset, temporal=temporal)
         self._shape: tuple[int, ...] = ()

@@ -124,7 +124,8 @@ def one_model(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"model": self.model}
 
     module: Any = types.ModuleType("sasnet_live.registrar")
-    module.Registrar, module.model_names = Registrar, lambda: ("default", "lite", "full")
+    module.Registrar = Registrar
+    monkeypatch.setattr("sasnet_live.network.names.model_names", lambda: ("lite", "full"))
     monkeypatch.setitem(sys.modules, "sasnet_live.registrar", module)
 
 

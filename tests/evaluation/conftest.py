@@ -56,6 +56,6 @@ def fake_registrar(monkeypatch: pytest.MonkeyPatch) -> type[FakeRegistrar]:
     FakeRegistrar.calls = []
     module: Any = types.ModuleType("sasnet_live.registrar")
     module.Registrar = FakeRegistrar
-    module.model_names = lambda: ("default", "lite", "full")
+    monkeypatch.setattr("sasnet_live.network.names.model_names", lambda: ("lite", "full"))
     monkeypatch.setitem(sys.modules, "sasnet_live.registrar", module)
     return FakeRegistrar

@@ -22,14 +22,13 @@ from sasnet_live.network.checkpoint import (
     FORMAT,
     ModelCard,
     build_model,
-    find_weights,
     load_model,
     read_card,
     save_model,
-    shipped_weights,
 )
 from sasnet_live.network.config import PRESETS, SASNetConfig
 from sasnet_live.network.inputs import RenderInputs, render_inputs
+from sasnet_live.network.names import shipped_weights
 from sasnet_live.network.precision import resolved_precision
 from sasnet_live.scan import split
 
@@ -120,7 +119,7 @@ def test_a_failed_write_leaves_the_old_weights(tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         saved(path, IMPLICIT)
     assert path.read_bytes() == before
@@ -251,24 +250,6 @@ def test_missing_files_are_refused(tmp_path: Path) -> None:
         read_card(tmp_path)
 
 
-# Models by name
-
-
-def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"no model 'lit'; did you mean 'lite'\? Models: .*lite"):
-        find_weights("lit")
-    with pytest.raises(InputError, match=r"did you mean 'correspondence'\?"):
-        find_weights("corespondance", also=("correspondence",))
-    with pytest.raises(InputError, match=r"no model 'xyzzy'; Models: "):
-        find_weights("xyzzy")
-
-
-def test_names_and_paths_are_told_apart(tmp_path: Path) -> None:
-    assert find_weights("lite") == shipped_weights()["lite"]
-    for path in (tmp_path / "lite", Path("lite.safetensors")):
-        assert find_weights(path) == path
-
-
 def test_the_weights_that_ship() -> None:
     files = shipped_weights()
     assert "lite" in files
@@ -300,13 +281,13 @@ def test_the_weights_that_ship_improve_a_frame_they_have_never_seen() -> None:
 
 
 def test_renderers_by_name(tmp_path: Path) -> None:
-    plain = open_renderer("correspondence", CPU, "auto", without_network="correspondence")
+    plain = open_renderer("correspondence", CPU, "auto")
     assert isinstance(plain, GainRenderer)
     np.testing.assert_array_equal(plain.render(inputs()), inputs().matched)
     assert (plain.name, plain.card) == ("correspondence", None)
-    default = open_renderer("default", CPU, "auto", without_network="correspondence")
+    default = open_renderer("default", CPU, "auto")
     assert (default.name, default.precision) == ("lite", resolved_precision("auto", CPU))
-    own = open_renderer(saved(tmp_path / "mine.safetensors"), CPU, "auto", without_network="correspondence")
+    own = open_renderer(saved(tmp_path / "mine.safetensors"), CPU, "auto")
     assert own.name == "tiny"
     np.testing.assert_allclose(own.render(inputs()), inputs().matched, atol=1e-6)  # not trained: nothing is changed
 
@@ -314,4 +295,4 @@ def test_renderers_by_name(tmp_path: Path) -> None:
 def test_implicit_networks_are_not_used_for_registration(tmp_path: Path) -> None:
     path = saved(tmp_path / "paper.safetensors", IMPLICIT)
     with pytest.raises(InputError, match="Use lite, full or correspondence"):
-        open_renderer(path, CPU, "auto", without_network="correspondence")
+        open_renderer(path, CPU, "auto")

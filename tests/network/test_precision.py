@@ -77,7 +77,7 @@ def _case() -> tuple[RenderInputs, Lines]:
 
 
 def rendered(inputs: RenderInputs, name: str) -> Lines:
-    renderer = open_renderer("lite", CPU, name, without_network="correspondence")
+    renderer = open_renderer("lite", CPU, name)
     assert isinstance(renderer, NetworkRenderer)
     return renderer.render(inputs)
 

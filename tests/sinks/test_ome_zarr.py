@@ -89,6 +89,22 @@ def test_frames_that_are_not_on_disk_are_not_counted(tmp_path: Path) -> None:
     assert sink.close().verified == 5
 
 
+def test_a_flush_finds_the_writes_that_it_waits_for(tmp_path: Path) -> None:
+    """They are private to ome-writers: this fails where a new version keeps them elsewhere."""
+    sink = OmeZarrSink(tmp_path / "a.ome.zarr")
+    sink.open(stream())
+    for n in range(3):
+        sink.write(frame(n), registration(frame(n)))
+    assert sink._stream is not None
+    writes = list(sink._stream._backend._futures)  # type: ignore[attr-defined]
+    assert len(writes) == 3
+    sink.flush()
+    assert all(write.done() for write in writes)
+    assert sink._stream._backend._futures == []  # type: ignore[attr-defined]
+    assert len(list((tmp_path / "a.ome.zarr" / "0" / "c").iterdir())) == 3
+    sink.close()
+
+
 def test_a_folder_that_is_taken_away_is_noticed(tmp_path: Path) -> None:
     sink = OmeZarrSink(tmp_path / "a.ome.zarr")
     sink.open(stream())

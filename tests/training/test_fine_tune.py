@@ -88,7 +88,7 @@ def test_weights_are_judged_on_frames_that_they_were_not_chosen_by(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], gain: float, better: bool
 ) -> None:
     """Whatever the run says of its choice: the frames kept for judging decide."""
-    from sasnet_live.network.checkpoint import shipped_weights
+    from sasnet_live.network.names import shipped_weights
     from sasnet_live.training import loop, recordings, validation
     from sasnet_live.training.loop import Progress
     from sasnet_live.training.validation import Score

@@ -27,11 +27,11 @@ def bench(
 ) -> None:
     """Time the whole path from raw frame to registered frame, and put it beside what the machine can do at all."""
     from sasnet_live.evaluation.speed import measure
-    from sasnet_live.registrar import model_names
+    from sasnet_live.network.names import model_names
 
     from .evaluate import parse_shape, split_names
 
-    names = split_names(models) or [name for name in model_names() if name != "default"]
+    names = split_names(models) or list(model_names())
     speed = measure(names, parse_shape(size), frames, device, progress=lambda what: echo(f"... {what}", sys.stderr))
     if as_json:
         import json

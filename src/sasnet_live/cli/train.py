@@ -75,7 +75,7 @@ def train(
     slow_axis: options.SlowAxis = "continuous",
 ) -> None:
     """Train the network. Several GPUs: torchrun --nproc-per-node N -m sasnet_live train ..."""
-    from sasnet_live.network.checkpoint import find_weights
+    from sasnet_live.network.names import find_weights
     from sasnet_live.training.devices import Process
     from sasnet_live.training.loop import train as run
     from sasnet_live.training.settings import TrainingSettings

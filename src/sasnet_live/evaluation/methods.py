@@ -163,7 +163,6 @@ def _of_weights(name: str, device: str) -> Method:
 
 
 def _our_names() -> tuple[str, ...]:
-    from sasnet_live.registrar import model_names
+    from sasnet_live.network.names import model_names
 
-    models = (name for name in model_names() if name != "default")
-    return tuple(f"{model}{output}" for model in models for output in ("", ":warped"))
+    return tuple(f"{model}{output}" for model in model_names() for output in ("", ":warped"))

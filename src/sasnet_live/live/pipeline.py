@@ -25,7 +25,7 @@ from .queue import FrameQueue, Policy
 from .sink_group import SinkGroup
 from .spill import SpillRing
 from .status import PipelineError, PipelineStatus, State, StreamReport, in_words
-from .worker import Listeners, Worker
+from .worker import Listeners, Work, Worker
 
 _log = logging.getLogger(__name__)
 
@@ -114,8 +114,7 @@ class LivePipeline:
         self._sinks = SinkGroup(sinks, self._fail)
         self._ledger = Ledger()
         self._worker = Worker(
-            process,
-            prepare,
+            Work(process, prepare, geometry or ScanGeometry(), flush_every_s),
             self._queue,
             self._sinks,
             self._ledger,
@@ -125,9 +124,7 @@ class LivePipeline:
                 stream_ended=lambda report: self._emit(self.stream_ended, report),
                 failed=self._fail,
             ),
-            geometry=geometry or ScanGeometry(),
-            flush_every_s=flush_every_s,
-            name=name,
+            name,
         )
         self._source: object | None = None
         self._source_lock = threading.Lock()

@@ -30,17 +30,29 @@ class Listeners:
     failed: Callable[[Exception], None]
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is done with frames; see `LivePipeline`."""
+
+    process: Callable[[Frame], Registration]
+    prepare: Callable[[Layout], None] | None
+    geometry: ScanGeometry
+    flush_every_s: float
+
+
 class Worker:
     """Runs from `start` until the queue is closed and empty.
 
     Parameters
     ----------
-    process, prepare, geometry, flush_every_s, name
-        See `LivePipeline`.
+    work
+        What it does.
     queue, sinks, ledger
         Of the pipeline.
     tell
         Who hears of it.
+    name
+        Of its thread.
 
     Attributes
     ----------
@@ -50,21 +62,15 @@ class Worker:
 
     def __init__(
         self,
-        process: Callable[[Frame], Registration],
-        prepare: Callable[[Layout], None] | None,
+        work: Work,
         queue: FrameQueue[OpenStream],
         sinks: SinkGroup,
         ledger: Ledger,
         tell: Listeners,
-        *,
-        geometry: ScanGeometry,
-        flush_every_s: float,
         name: str,
     ) -> None:
-        self._process, self._prepare = process, prepare
+        self._todo = work
         self._queue, self._sinks, self._ledger, self._tell = queue, sinks, ledger, tell
-        self._geometry = geometry
-        self._flush_every_s = flush_every_s
         self._current: OpenStream | None = None
         self._warmed: Layout | None = None
         self._told_to_stop = ""  # why no more frames are to be registered
@@ -141,7 +147,7 @@ class Worker:
             while (call := self._queue.take_mark()) is not None:
                 self._call(call)
             try:
-                item = self._queue.get(timeout_s=self._flush_every_s)
+                item = self._queue.get(timeout_s=self._todo.flush_every_s)
             except OSError as error:
                 self._tell.failed(error)
                 continue
@@ -152,7 +158,7 @@ class Worker:
                 self._queue.done()
             elif self._queue.counts().waiting == 0:
                 self.finish_streams()
-            if time.perf_counter() - flushed_at >= self._flush_every_s:
+            if time.perf_counter() - flushed_at >= self._todo.flush_every_s:
                 self._sinks.flush()
                 flushed_at = time.perf_counter()
         # After a failure the source may still be sending: its files are closed now, its frames counted until `close`.
@@ -166,13 +172,13 @@ class Worker:
         registration = None
         if self._registers:
             try:
-                registration = self._process(frame)
+                registration = self._todo.process(frame)
             except Exception as error:
                 self._tell.failed(error)
         if registration is None:
             failure = self._ledger.error
             reason = self._told_to_stop if failure is None else f"registration stopped: {in_words(failure)}"
-            registration = as_acquired(frame, self._geometry, reason)
+            registration = as_acquired(frame, self._todo.geometry, reason)
         self._ledger.finished(frame)
         self._tell.registered(frame, registration)
         self._sinks.write(frame, registration)
@@ -203,10 +209,10 @@ class Worker:
             current.sinks = self._sinks.close()
 
     def _call_prepare(self, info: Layout) -> None:
-        if self._prepare is None:
+        if self._todo.prepare is None:
             return
         try:
-            self._prepare(info)
+            self._todo.prepare(info)
         except Exception as error:
             self._tell.failed(error)
 

@@ -10,8 +10,9 @@ import torch
 
 from sasnet_live.errors import InputError
 
-from .checkpoint import ModelCard, find_weights, load_model, shipped_weights
+from .checkpoint import ModelCard, load_model
 from .inputs import Lines, RenderInputs
+from .names import DEFAULT, WITHOUT_NETWORK, default_model, find_weights
 from .precision import DTYPES, resolved_precision, with_convolutions_in
 from .sasnet import SASNet
 
@@ -70,7 +71,7 @@ class NetworkRenderer:
         return rendered
 
 
-def open_renderer(model: str | Path, device: torch.device, precision: str, *, without_network: str) -> Renderer:
+def open_renderer(model: str | Path, device: torch.device, precision: str) -> Renderer:
     """The renderer of a model's name or weights file.
 
     Raises
@@ -78,13 +79,11 @@ def open_renderer(model: str | Path, device: torch.device, precision: str, *, wi
     InputError
         For an unknown name, an unusable file, or a precision that the device cannot compute.
     """
-    if str(model) == without_network:
-        return GainRenderer(without_network)
-    if str(model) == "default":
-        shipped = shipped_weights()
-        wanted = "full" if device.type == "cuda" else "lite"
-        model = wanted if wanted in shipped else next(iter(shipped), wanted)
-    network, card = load_model(find_weights(model, also=(without_network, "default")))
+    if str(model) == WITHOUT_NETWORK:
+        return GainRenderer(WITHOUT_NETWORK)
+    if str(model) == DEFAULT:
+        model = default_model(device.type)
+    network, card = load_model(find_weights(model, also=(WITHOUT_NETWORK, DEFAULT)))
     if not isinstance(network, SASNet):
         raise InputError(
             f"{model}: an implicit network learns one scanner's displacement and cannot be checked; it is for "

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +52,6 @@ class ModelCard:
     scores: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
-
-
-def shipped_weights() -> dict[str, Path]:
-    """Weights files that came with the package, by model name."""
-    folder = Path(str(resources.files("sasnet_live.network"))) / "weights"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
 def save_model(path: Path, model: torch.nn.Module, card: ModelCard) -> None:
@@ -177,32 +169,6 @@ def shapes_in(file: Any) -> dict[str, tuple[int, ...]]:
 def build_model(config: SASNetConfig) -> SASNet | PublishedSASNet:
     """An untrained network of this architecture."""
     return SASNet(config) if config.correspondence == "explicit" else PublishedSASNet(config)
-
-
-def find_weights(model: str | Path, *, also: tuple[str, ...] = ()) -> Path:
-    """The weights file that a model's name or a path stands for.
-
-    Parameters
-    ----------
-    also
-        Names that are models without weights, for the suggestion in the error.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown: with the nearest name that exists.
-    """
-    shipped = shipped_weights()
-    name = str(model)
-    if name in shipped:
-        return shipped[name]
-    path = Path(model)
-    if path.suffix or len(path.parts) > 1 or path.exists():
-        return path
-    names = (*shipped, *also)
-    nearest = get_close_matches(name, names, 1, 0.4)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise InputError(f"no model {name!r}; {hint}Models: {', '.join(names)}, or a .safetensors file")
 
 
 def _kind(path: Path) -> str:

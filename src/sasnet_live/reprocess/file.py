@@ -35,8 +35,8 @@ REPLAYED_FRAMES = 8
 WORKED_THROUGH = ("p", "z", "t", "c")
 """Order of frames: the running estimate is of one position and depth, along time."""
 
-INDEX_COLUMNS = {"p": "position", "t": "time", "z": "depth"}
-"""Names of the axes in the table of figures."""
+INDEX_COLUMNS = ("p", "t", "z")
+"""Names of the axes in the table of figures, as in that of a live session."""
 
 _MAY_DIFFER = ("device", "precision", "software")
 
@@ -242,7 +242,7 @@ class FileRun:
         if self._table is not None:
             index = {
                 "file": self._job.source.name,
-                **{name: where.get(axis, 0) for axis, name in INDEX_COLUMNS.items()},
+                **{axis: where.get(axis, 0) for axis in INDEX_COLUMNS},
             }
             self._table.write(index, figures)
 

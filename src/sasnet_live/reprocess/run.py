@@ -80,7 +80,7 @@ def reprocess(
         if table_path is not None:
             # On `resume` it is made anew: the figures of frames already done are kept with their pages.
             redo = settings.overwrite or settings.resume
-            table = MetricsTable(table_path, ("file", *INDEX_COLUMNS.values()), overwrite=redo)
+            table = MetricsTable(table_path, ("file", *INDEX_COLUMNS), overwrite=redo)
             stack.callback(table.abandon)
         for number, job in enumerate(jobs):
             run = FileRun(job, settings, registrar, table)

@@ -17,7 +17,7 @@ COLUMNS = (
     "ncc_after",
     "ssim_before",
     "ssim_after",
-    "displacement_px",
+    "displacement_px_mean",
     "latency_ms",
     "confidence",
     "accepted",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from pymmcore_plus.experimental.unicore import SimpleCameraDevice, pymm_property
@@ -113,10 +113,7 @@ class ORPAMCamera(SimpleCameraDevice):
         step = int((time.perf_counter() - self._started_s) / period * DRIFT_STEPS) % DRIFT_STEPS
         self._count += 1
         return _rendered(
-            self._level,
-            self._lag_px,
-            self._noise,
-            self._drift_px,
+            _Beam(self._level, self._lag_px, self._noise, self._drift_px),
             (self._lines, self._pixels),
             self._scene,
             step if self._drift_px else 0,
@@ -216,6 +213,15 @@ def _scanner(level: Level) -> ScannerSettings:
     return random_scanner(np.random.default_rng(_SCANNER_SEED), level)
 
 
+class _Beam(NamedTuple):
+    """How the beam of the camera moves, and its noise."""
+
+    level: Level
+    lag_px: float
+    noise: float
+    drift_px: float
+
+
 _drawing = threading.Lock()
 
 
@@ -225,25 +231,16 @@ def _tissue(seed: int, lines: int, pixels: int) -> Scene:
 
 
 @lru_cache(maxsize=2 * DRIFT_STEPS * VARIANTS)
-def _rendered(
-    level: Level,
-    lag_px: float,
-    noise: float,
-    drift_px: float,
-    shape: tuple[int, int],
-    scene: int,
-    step: int,
-    variant: int,
-) -> Frames:
+def _rendered(beam: _Beam, shape: tuple[int, int], scene: int, step: int, variant: int) -> Frames:
     """One raw frame, read-only."""
-    scanner = _scanner(level)
+    scanner = _scanner(beam.level)
     settings = replace(
         scanner,
-        lag_px=lag_px,
-        drift_px=drift_px,
+        lag_px=beam.lag_px,
+        drift_px=beam.drift_px,
         drift_period_s=float(DRIFT_STEPS),
         bits=16,
-        **{name: noise * getattr(scanner, name) for name in ("pulse_noise", "shot_noise", "electronic_noise")},
+        **{name: beam.noise * getattr(scanner, name) for name in ("pulse_noise", "shot_noise", "electronic_noise")},
     )
     with _drawing:
         tissue = _tissue(scene, *shape)

@@ -24,6 +24,8 @@ from sasnet_live.scan import forward_at_backward_lines
 from .settings import ScannerSettings
 from .vessels import Doubles, Floats
 
+_TURNS_BACK = "the beam stops or turns back within a line; expected less ripple, hysteresis or overshoot"
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -65,27 +67,16 @@ class Paths:
         backward_q, backward_a = shared[r] + 0.5 * settings.creep_px * crept[r], crept[r]
         truth_line = forward_at_backward_lines(forward_line, len(backward_lines), replace(geometry, crop=(0, 0)))
 
-        # Invert X_b on a grid that reaches beyond the line, so that d is defined wherever the truth looks.
-        reach = float(np.abs(p_forward).max() + np.abs(p_backward).max() + np.abs(b).max() * 2)
-        reach += float(np.abs(forward_line).max() + np.abs(backward_q).max()) + 8.0
-        wide = np.arange(-np.ceil(reach), width + np.ceil(reach), 0.5)
-        wide_u = wide / (width - 1)
-        wide_position = wide + _profile(wide_u, settings, "backward", time_s)
-        if np.diff(wide_position).min() <= 0.05 or np.diff(x + p_forward).min() <= 0.1:
-            raise InputError(
-                "the beam stops or turns back within a line; expected less ripple, hysteresis or overshoot"
-            )
-        wide_b = 0.5 * settings.lag_creep_px * np.cos(np.pi * wide_u)
-
         # What the forward pass shows at x is centred on what it read at x - the delay of its detector.
         x_shown = x - _delay_px(settings.tail_forward, settings.lead_forward_px)
         target = x_shown + _profile(x_shown / (width - 1), settings, "forward", time_s) + truth_line
-        source = np.interp(target - backward_q, wide_position, wide)
-        if settings.lag_creep_px:
-            for _ in range(2):  # a contraction by less than a tenth each time
-                source = np.interp(
-                    target - backward_q - backward_a * np.interp(source, wide, wide_b), wide_position, wide
-                )
+        # The grid reaches beyond the line, so that d is defined wherever the truth looks.
+        reach = float(np.abs(p_forward).max() + np.abs(p_backward).max() + np.abs(b).max() * 2)
+        reach += float(np.abs(forward_line).max() + np.abs(backward_q).max()) + 8.0
+        if np.diff(x + p_forward).min() <= 0.1:
+            raise InputError(_TURNS_BACK)
+        wide = np.arange(-np.ceil(reach), width + np.ceil(reach), 0.5)
+        source = _read_at(target - backward_q, backward_a, wide, width, settings, time_s)
         # Coming back, the tail shows content further left.
         source -= _delay_px(settings.tail_backward, settings.lead_backward_px)
 
@@ -104,6 +95,22 @@ class Paths:
             (x + p_forward + truth_line).astype(np.float32),
             (x - source).astype(np.float32),
         )
+
+
+def _read_at(
+    position: Doubles, crept: Doubles, wide: Doubles, width: int, settings: ScannerSettings, time_s: float
+) -> Doubles:
+    """Where along the line the backward beam reads what lies at `position`: its motion inverted on the grid `wide`."""
+    u = wide / (width - 1)
+    reached = wide + _profile(u, settings, "backward", time_s)
+    if np.diff(reached).min() <= 0.05:
+        raise InputError(_TURNS_BACK)
+    source: Doubles = np.interp(position, reached, wide)
+    if settings.lag_creep_px:
+        creep = 0.5 * settings.lag_creep_px * np.cos(np.pi * u)
+        for _ in range(2):  # a contraction by less than a tenth each time
+            source = np.interp(position - crept * np.interp(source, wide, creep), reached, wide)
+    return source
 
 
 def _slow_axis(lines: np.ndarray[Any, np.dtype[np.intp]], u: Doubles, geometry: ScanGeometry) -> Doubles:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -81,7 +82,8 @@ def record(
     if not isinstance(scene, Scene):
         lines, line_px = (height, width) if geometry is None or geometry.line_axis == "rows" else (width, height)
         scene = vascular_scene(np.random.default_rng(scene), lines, line_px)
-    return _frames(scene, settings, rng, frames, height, width, geometry, recording)
+    acquire = partial(scan, rng=rng, height=height, width=width, geometry=geometry)
+    return _frames(scene, settings, rng, frames, recording, acquire)
 
 
 def _frames(
@@ -89,10 +91,8 @@ def _frames(
     settings: ScannerSettings,
     rng: np.random.Generator,
     frames: int | None,
-    height: int,
-    width: int,
-    geometry: ScanGeometry | None,
     recording: RecordingSettings,
+    acquire: Callable[..., SimulatedFrame],
 ) -> Iterator[SimulatedFrame]:
     path = _Wandering.draw(rng, recording)
     # Two fields in quadrature: a wave of brightness that travels.
@@ -103,15 +103,7 @@ def _frames(
         time_s = index * recording.frame_interval_s
         now = _brightened(scene, flow, recording, time_s).moved(*path.at(time_s))
         has_jumped = recording.jump_at is not None and index >= recording.jump_at
-        yield scan(
-            now,
-            jumped if has_jumped else settings,
-            rng,
-            height=height,
-            width=width,
-            geometry=geometry,
-            time_s=time_s,
-        )
+        yield acquire(now, jumped if has_jumped else settings, time_s=time_s)
         index += 1
 
 

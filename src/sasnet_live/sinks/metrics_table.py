@@ -36,7 +36,7 @@ class MetricsTable:
         ``.csv`` or ``.parquet`` (needs pyarrow).
     index
         Columns that say which frame it is, before the figures: "file" (text), "elapsed_s" (s), any others whole
-        numbers, such as "frame" or "T".
+        numbers: "frame", and the position along an axis, by its name as in `Frame.index`, "t", "z", "p".
     overwrite
         Replace a table that is there, or a partial one.
     resume

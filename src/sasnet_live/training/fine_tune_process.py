@@ -51,7 +51,8 @@ def main(path: str) -> int:
 def _run(job: FineTuneSettings, folder: Path) -> None:
     import torch
 
-    from sasnet_live.network.checkpoint import find_weights, load_model, shipped_weights
+    from sasnet_live.network.checkpoint import load_model
+    from sasnet_live.network.names import DEFAULT, WITHOUT_NETWORK, default_model, find_weights
     from sasnet_live.training.loop import train
     from sasnet_live.training.recordings import recorded_validation
     from sasnet_live.training.settings import TrainingSettings
@@ -60,9 +61,8 @@ def _run(job: FineTuneSettings, folder: Path) -> None:
     began = time.perf_counter()
     seconds = 60 * job.minutes
     name = job.model
-    if name in ("default", "correspondence"):
-        shipped = shipped_weights()
-        name = "full" if torch.cuda.is_available() and "full" in shipped else "lite"
+    if name in (DEFAULT, WITHOUT_NETWORK):
+        name = default_model("cuda" if torch.cuda.is_available() else "cpu")
     weights = find_weights(name)
     network, card = load_model(weights)
     settings = TrainingSettings(

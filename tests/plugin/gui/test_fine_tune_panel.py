@@ -38,7 +38,7 @@ def test_from_live_frames_to_new_weights_and_back(
 
     import tifffile
 
-    from sasnet_live.network.checkpoint import shipped_weights
+    from sasnet_live.network.names import shipped_weights
 
     monkeypatch.setattr(fine_tune_panel, "FineTuneJob", Job)
     widget = LiveWidget(make_napari_viewer(), store=store)

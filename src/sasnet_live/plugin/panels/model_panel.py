@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from sasnet_live.network.names import DEFAULT, model_names
 from sasnet_live.plugin.widgets.parts import Choice, Number, form, row
 from sasnet_live.session.settings import LiveSettings
 
@@ -153,9 +154,7 @@ class ModelPanel(QWidget):
 
 def available_models() -> list[str]:
     """Models that ship; found without loading torch."""
-    folder = Path(__file__).resolve().parents[2] / "network" / "weights"
-    shipped = sorted(path.stem for path in folder.glob("*.safetensors"))
-    return ["default", *[name for name in shipped if name != "paper"], "correspondence"]
+    return [DEFAULT, *(name for name in model_names() if name != "paper")]
 
 
 def weights_title(name: str) -> str:

@@ -25,7 +25,7 @@ _ROWS: tuple[tuple[tuple[str, str, str, bool], ...], ...] = (
         ("ssim_before", "", "#e8914c", True),
         ("ssim_after", "SSIM", "#e8914c", False),
     ),
-    (("displacement_px", "shift, px", "#a884e8", False),),
+    (("displacement_px_mean", "shift, px", "#a884e8", False),),
     (("latency_ms", "latency, ms", "#5fb87a", False),),
 )
 
