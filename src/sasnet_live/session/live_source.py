@@ -1,4 +1,4 @@
-"""Where the frames of a live session come from: a camera, a simulated scanner or a folder; no Qt."""
+"""Where the frames of a live session come from: a camera, a simulated scanner or a folder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from sasnet_live.errors import InputError
 from sasnet_live.sources.live_poll import REFUSALS
@@ -93,14 +91,9 @@ class LiveSource:
 
     def expected_stream(self) -> StreamInfo | None:
         """What the frames will look like, so that the model is ready before the first; None: it loads with that one."""
-        if self._core is None:
-            return None
-        with suppress(*REFUSALS):
-            shape = (self._core.getImageHeight(), self._core.getImageWidth())
-            pixel_bytes = self._core.getBytesPerPixel()
-            if min(shape) > 0 and pixel_bytes in (1, 2):
-                return StreamInfo(shape, np.dtype(f"uint{8 * pixel_bytes}"))
-        return None
+        from sasnet_live.sources.configuration import stream_of_camera
+
+        return None if self._core is None else stream_of_camera(self._core)
 
     def start(self, consumer: FrameConsumer) -> None:
         """Deliver frames from now on; the simulated scanner begins to scan."""
@@ -134,12 +127,10 @@ class LiveSource:
 
 def simulated_core(settings: LiveSettings) -> CMMCorePlus:
     """A core of its own with the simulated scanner as its camera."""
-    from pymmcore_plus.experimental.unicore import UniMMCore
-
     from sasnet_live.simulation.camera import config_path
+    from sasnet_live.sources.configuration import load_core
 
-    core = UniMMCore()
-    core.loadSystemConfiguration(str(config_path()))
+    core = load_core(config_path())
     core.setProperty("ORPAM", "Level", settings.level)
     # Nobody empties the buffer in live mode: by default it would fill a gigabyte.
     core.setCircularBufferMemoryFootprint(SIMULATED_BUFFER_MB)
