@@ -9,11 +9,12 @@ import typer
 
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
+from sasnet_live.session.acquisition import Acquisition, Limited
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
 from .interrupts import interrupts
-from .live_session import Acquisition, Job, Limited, RegistrarOptions, Session
+from .live_session import Job, RegistrarOptions, Session
 
 LONGEST_MS = 86_400_000.0  # a day: what is longer was meant in other units
 
@@ -119,7 +120,7 @@ def run(
         session.start(_warm_up_stream(core, sequence))
         limited = Limited(session.pipeline, frames)
         source.start(limited)
-        acquisition = Acquisition(core, sequence)
+        acquisition = Acquisition(core, sequence, lambda: interrupts().count > 1)
         session.on_stop(acquisition.stop, source.stop)
         acquisition.start()
         session.follow(lambda: acquisition.running and not limited.full)

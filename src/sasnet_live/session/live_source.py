@@ -12,6 +12,7 @@ from sasnet_live.sources.live_poll import REFUSALS
 from sasnet_live.sources.protocol import FrameConsumer, FrameSource
 from sasnet_live.stream import StreamInfo
 
+from .acquisition import Acquisition
 from .settings import LiveSettings
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class LiveSource:
         self.source: FrameSource
         self.own_core: CMMCorePlus | None = None
         self._core: CMMCorePlus | None = None
+        self._scan: Acquisition | None = None
         self._folder: FolderSource | None = None
         if settings.source == "folder":
             from sasnet_live.session.watching import watch_folder
@@ -63,6 +65,7 @@ class LiveSource:
 
         if settings.source == "simulated":
             core = self.own_core = simulated_core(settings)
+            self._scan = Acquisition(core)
         if core is None:
             raise InputError("no microscope is connected; load a configuration, or choose the simulated scanner")
         self._core = core
@@ -98,8 +101,8 @@ class LiveSource:
     def start(self, consumer: FrameConsumer) -> None:
         """Deliver frames from now on; the simulated scanner begins to scan."""
         self.source.start(consumer)
-        if self.own_core is not None:
-            self.own_core.startContinuousSequenceAcquisition(0)
+        if self._scan is not None:
+            self._scan.start()
 
     def follow(self, core: CMMCorePlus) -> bool:
         """Go over to another core where the one in use was replaced, as napari-micromanager does; whether it was."""
@@ -115,14 +118,13 @@ class LiveSource:
 
         For any thread. A core of somebody else is left as it is.
         """
-        own_core = self.own_core
-        if own_core is not None:
+        if self._scan is not None:
             with suppress(*REFUSALS):
-                own_core.stopSequenceAcquisition()
+                self._scan.stop()
         self.source.stop()
-        if own_core is not None:
+        if self.own_core is not None:
             with suppress(*REFUSALS):
-                own_core.unloadAllDevices()
+                self.own_core.unloadAllDevices()
 
 
 def simulated_core(settings: LiveSettings) -> CMMCorePlus:
