@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +16,7 @@ from .interrupts import interrupts
 from .printing import complain, console, echo
 
 if TYPE_CHECKING:
-    from pymmcore_plus import CMMCorePlus
-    from useq import MDASequence
-
     from sasnet_live.cli.live_view import View
-    from sasnet_live.frame import EndReason, Frame
     from sasnet_live.geometry import ScanGeometry
     from sasnet_live.layout import Layout
     from sasnet_live.live.channels import ChannelRegistrar
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
     from sasnet_live.registrar import Registrar
 
 _LOOK_EVERY_S = 0.05
-_CAMERA_ENDS_WITHIN_S = 5.0  # of the second Ctrl-C; one that hangs may hold up neither the files nor the user
 _ANSWERS = (
     "interrupted; finishing the frames that wait (Ctrl-C again drops them)",
     "interrupted again; dropping the frames that wait",
@@ -233,84 +226,6 @@ class Session:
             for sink in report.sinks:
                 for path in sink.paths:
                     echo(f"wrote {path} ({sink.verified} frames)")
-
-
-class Acquisition:
-    """A camera at work: an acquisition in a thread of its own, or live mode."""
-
-    def __init__(self, core: CMMCorePlus, sequence: MDASequence | None) -> None:
-        self._core = core
-        self._sequence = sequence
-        self._thread = threading.Thread(target=self._acquire, name="sasnet-live-acquisition", daemon=True)
-        self._live = False
-        self.error: BaseException | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether frames may still come."""
-        if self._sequence is not None:
-            return self._thread.is_alive()
-        return self._live and bool(self._core.isSequenceRunning())
-
-    def start(self) -> None:
-        """Begin."""
-        if self._sequence is not None:
-            self._thread.start()
-        else:
-            self._core.startContinuousSequenceAcquisition(0)
-            self._live = True
-
-    def stop(self) -> None:
-        """End it as soon as the camera lets go of the frame under way, or soon after the second Ctrl-C."""
-        if self._sequence is not None:
-            given_up_s = math.inf
-            while self._thread.is_alive() and time.monotonic() < given_up_s:
-                self._core.mda.cancel()
-                self._thread.join(0.1)
-                if interrupts().count > 1:
-                    given_up_s = min(given_up_s, time.monotonic() + _CAMERA_ENDS_WITHIN_S)
-            if self._thread.is_alive():
-                self.error = RuntimeError("the camera did not let go of its frame; it is left to itself")
-        elif self._live:
-            self._live = False
-            if self._core.isSequenceRunning():
-                self._core.stopSequenceAcquisition()
-            else:
-                self.error = RuntimeError("the camera stopped by itself")
-
-    def _acquire(self) -> None:
-        assert self._sequence is not None
-        try:
-            self._core.mda.run(self._sequence)
-        except BaseException as error:
-            self.error = error
-
-
-class Limited:
-    """Hands the first so many frames on to a pipeline."""
-
-    def __init__(self, pipeline: LivePipeline, count: int | None) -> None:
-        self._pipeline = pipeline
-        self._left = count
-        self.attach, self.detach = pipeline.attach, pipeline.detach
-        self.begin_stream = pipeline.begin_stream
-
-    @property
-    def full(self) -> bool:
-        """Whether all frames that are wanted have come."""
-        return self._left == 0
-
-    def put(self, frame: Frame, *, wait: bool = True) -> bool:
-        """Hand a frame on, if it is still wanted."""
-        if self._left is not None:
-            if self._left == 0:
-                return False
-            self._left -= 1
-        return self._pipeline.put(frame, wait=wait)
-
-    def end_stream(self, reason: EndReason = "completed", *, missing: int | None = None) -> None:
-        """Hand on; frames that are not wanted are not missing."""
-        self._pipeline.end_stream(reason, missing=0 if self.full else missing)
 
 
 def _in_one_line(error: Exception) -> object:

@@ -9,11 +9,12 @@ import typer
 
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
+from sasnet_live.session.acquisition import Acquisition, Limited
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
 from .interrupts import interrupts
-from .live_session import Acquisition, Job, Limited, RegistrarOptions, Session
+from .live_session import Job, RegistrarOptions, Session
 
 LONGEST_MS = 86_400_000.0  # a day: what is longer was meant in other units
 
@@ -119,7 +120,7 @@ def run(
         session.start(_warm_up_stream(core, sequence))
         limited = Limited(session.pipeline, frames)
         source.start(limited)
-        acquisition = Acquisition(core, sequence)
+        acquisition = Acquisition(core, sequence, lambda: interrupts().count > 1)
         session.on_stop(acquisition.stop, source.stop)
         acquisition.start()
         session.follow(lambda: acquisition.running and not limited.full)
@@ -262,46 +263,19 @@ def _check_channels(sequence: MDASequence, core: CMMCorePlus, path: Path | None)
 
 
 def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
-    """A core with its devices loaded."""
-    if config is not None and not config.is_file():
-        raise InputError(f"{config}: no such file; give a Micro-Manager configuration")
+    """A core with the devices that were chosen."""
+    from sasnet_live.sources.configuration import load_core
+
     if config is None and not demo:
         from sasnet_live.simulation.camera import config_path
 
         config = config_path()
-    core = _empty_core(config)
-    try:
-        core.loadSystemConfiguration(*([] if config is None else [str(config)]))
-    except FileNotFoundError as error:
-        raise InputError(f"{error}; install Micro-Manager's devices with `mmcore install`") from error
-    except (RuntimeError, OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"{config or 'the demo configuration'}: cannot be loaded ({' '.join(str(error).split())})"
-        ) from error
-    if not core.getCameraDevice():
-        raise InputError(f"{config}: has no camera; add `Property,Core,Camera,LABEL` to it")
-    return core
+    return load_core(config)
 
 
-def _empty_core(config: Path | None) -> CMMCorePlus:
-    """A core of the kind that the configuration needs: the one for Python devices is still experimental."""
-    if config is not None and "#py " in config.read_text(errors="replace"):
-        from pymmcore_plus.experimental.unicore import UniMMCore
-
-        return UniMMCore()
-    from pymmcore_plus import CMMCorePlus
-
-    return CMMCorePlus()
-
-
-def _warm_up_stream(core: CMMCorePlus, sequence: MDASequence | None) -> Layout:
-    """What frames will come, before the first one does."""
-    import numpy as np
-
-    from sasnet_live.layout import Layout
+def _warm_up_stream(core: CMMCorePlus, sequence: MDASequence | None) -> Layout | None:
+    """What frames will come, before the first one does; None where that is not known."""
+    from sasnet_live.sources.configuration import layout_of_camera
     from sasnet_live.sources.useq_stream import layout_of
 
-    if sequence is not None:
-        return layout_of(sequence, {}, core)
-    pixel_type = f"uint{8 * core.getBytesPerPixel()}"
-    return Layout((core.getImageHeight(), core.getImageWidth()), np.dtype(pixel_type))
+    return layout_of_camera(core) if sequence is None else layout_of(sequence, {}, core)

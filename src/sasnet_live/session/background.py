@@ -1,4 +1,4 @@
-"""Work in a thread of its own, whose result the GUI fetches when it is there; no Qt."""
+"""Work in a thread of its own, whose result the GUI fetches when it is there."""
 
 from __future__ import annotations
 

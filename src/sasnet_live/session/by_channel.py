@@ -1,4 +1,4 @@
-"""The newest of each channel, left by one thread and fetched by another; no Qt."""
+"""The newest of each channel, left by one thread and fetched by another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many cores the network takes: all for recordings on disk, all but one beside a window that is painted; no Qt."""
+"""How many cores the network takes: all for recordings on disk, all but one beside a window that is painted."""
 
 from __future__ import annotations
 

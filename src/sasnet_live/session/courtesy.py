@@ -1,4 +1,4 @@
-"""The model's thread makes way for what else is live in the window; no Qt."""
+"""The model's thread makes way for what else is live in the window."""
 
 from __future__ import annotations
 

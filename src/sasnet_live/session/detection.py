@@ -1,4 +1,4 @@
-"""Detecting the geometry of the last frame, in words and values for the panel; no Qt."""
+"""Detecting the geometry of the last frame, in words and values for the panel."""
 
 from __future__ import annotations
 

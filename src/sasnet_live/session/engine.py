@@ -1,4 +1,4 @@
-"""From the values of the widgets to a running registration: source, pipeline, recorder; no Qt."""
+"""From the values of the widgets to a running registration: source, pipeline, recorder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw frames of a live session, kept for fine-tuning; no Qt."""
+"""Raw frames of a live session, kept for fine-tuning."""
 
 from __future__ import annotations
 

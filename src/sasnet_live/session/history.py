@@ -1,4 +1,4 @@
-"""The figures of the last frames in a fixed amount of memory; no Qt."""
+"""The figures of the last frames in a fixed amount of memory."""
 
 from __future__ import annotations
 

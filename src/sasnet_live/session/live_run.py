@@ -1,4 +1,4 @@
-"""One registration from its start until all is closed: source, pipeline and registrar; no Qt."""
+"""One registration from its start until all is closed: source, pipeline and registrar."""
 
 from __future__ import annotations
 

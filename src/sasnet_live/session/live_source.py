@@ -1,4 +1,4 @@
-"""Where the frames of a live session come from: a camera, a simulated scanner or a folder; no Qt."""
+"""Where the frames of a live session come from: a camera, a simulated scanner or a folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
 from sasnet_live.sources.live_poll import REFUSALS
 from sasnet_live.sources.protocol import FrameConsumer, FrameSource
 
+from .acquisition import Acquisition
 from .settings import LiveSettings
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ class LiveSource:
         self.source: FrameSource
         self.own_core: CMMCorePlus | None = None
         self._core: CMMCorePlus | None = None
+        self._scan: Acquisition | None = None
         self._folder: FolderSource | None = None
         if settings.source == "folder":
             from sasnet_live.session.watching import watch_folder
@@ -65,6 +65,7 @@ class LiveSource:
 
         if settings.source == "simulated":
             core = self.own_core = simulated_core(settings)
+            self._scan = Acquisition(core)
         if core is None:
             raise InputError("no microscope is connected; load a configuration, or choose the simulated scanner")
         self._core = core
@@ -93,20 +94,15 @@ class LiveSource:
 
     def expected_stream(self) -> Layout | None:
         """What the frames will look like, so that the model is ready before the first; None: it loads with that one."""
-        if self._core is None:
-            return None
-        with suppress(*REFUSALS):
-            shape = (self._core.getImageHeight(), self._core.getImageWidth())
-            pixel_bytes = self._core.getBytesPerPixel()
-            if min(shape) > 0 and pixel_bytes in (1, 2):
-                return Layout(shape, np.dtype(f"uint{8 * pixel_bytes}"))
-        return None
+        from sasnet_live.sources.configuration import layout_of_camera
+
+        return None if self._core is None else layout_of_camera(self._core)
 
     def start(self, consumer: FrameConsumer) -> None:
         """Deliver frames from now on; the simulated scanner begins to scan."""
         self.source.start(consumer)
-        if self.own_core is not None:
-            self.own_core.startContinuousSequenceAcquisition(0)
+        if self._scan is not None:
+            self._scan.start()
 
     def follow(self, core: CMMCorePlus) -> bool:
         """Go over to another core where the one in use was replaced, as napari-micromanager does; whether it was."""
@@ -122,24 +118,21 @@ class LiveSource:
 
         For any thread. A core of somebody else is left as it is.
         """
-        own_core = self.own_core
-        if own_core is not None:
+        if self._scan is not None:
             with suppress(*REFUSALS):
-                own_core.stopSequenceAcquisition()
+                self._scan.stop()
         self.source.stop()
-        if own_core is not None:
+        if self.own_core is not None:
             with suppress(*REFUSALS):
-                own_core.unloadAllDevices()
+                self.own_core.unloadAllDevices()
 
 
 def simulated_core(settings: LiveSettings) -> CMMCorePlus:
     """A core of its own with the simulated scanner as its camera."""
-    from pymmcore_plus.experimental.unicore import UniMMCore
-
     from sasnet_live.simulation.camera import config_path
+    from sasnet_live.sources.configuration import load_core
 
-    core = UniMMCore()
-    core.loadSystemConfiguration(str(config_path()))
+    core = load_core(config_path())
     core.setProperty("ORPAM", "Level", settings.level)
     # Nobody empties the buffer in live mode: by default it would fill a gigabyte.
     core.setCircularBufferMemoryFootprint(SIMULATED_BUFFER_MB)

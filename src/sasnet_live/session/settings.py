@@ -1,4 +1,4 @@
-"""What a user chose in the widgets, kept between sessions; no Qt."""
+"""What a user chose in the widgets, kept between sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a registered frame can be trusted, in words and colours; no Qt."""
+"""How far a registered frame can be trusted, in words and colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many frames of a result were registered, in words; and whether a layer is a result already; no Qt."""
+"""How many frames of a result were registered, in words; and whether a layer is a result already."""
 
 from __future__ import annotations
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.frame import RegistrationMetrics
 from sasnet_live.live.status import PipelineError, PipelineStatus, QueueCounts
 from sasnet_live.plugin.live.live_state import state_in_words
 from sasnet_live.plugin.notify import advice, reason_first
 from sasnet_live.session.settings import LiveSettings
-from sasnet_live.session.trust import Figures, colour_of, figures_of, meaning, overlay_text
 
-METRICS = RegistrationMetrics(0.71, 0.98, 0.52, 0.96, 4.6, 0.95, 12.0)
 LONG = "/data/2026/animal 7/left ear/session 3/frames"
 
 
@@ -93,35 +89,3 @@ def test_rests_are_told_but_not_while_frames_wait() -> None:
     assert resting == "Resting beside another preview: Simulated scanner, easy"
     assert trust == "accepted"
     assert "waiting" in state_in_words("running", engine(True, received=9, kept=9, waiting=9), settings, None)[0]
-
-
-@pytest.mark.parametrize(("latency_ms", "words"), [(12.4, "12 ms"), (4999.0, "4999 ms"), (15562.0, "15.6 s")])
-def test_a_long_latency_is_in_seconds(latency_ms: float, words: str) -> None:
-    assert f"   {words}   " in overlay_text(figures_of(True, "", METRICS, PipelineStatus(latency_p50_ms=latency_ms)))
-
-
-@pytest.mark.parametrize("background", ["dark", "light"])
-def test_figures_of_a_session_that_has_ended_are_grey_and_say_so(background: str) -> None:
-    figures = figures_of(True, "", METRICS, PipelineStatus())
-    assert figures.colour(background) == colour_of("accepted", background)
-    ended = replace(figures, live=False)
-    assert ended.colour(background) == colour_of("none", background)
-    assert meaning(ended) == "last frame: registered"
-    assert meaning(Figures(live=False)) == "no frames yet"
-
-
-@pytest.mark.parametrize(
-    ("newest", "words"),
-    [
-        ("raw", "raw: newest frame   registered: 57 waiting, 6.3 s behind"),
-        ("registered", "newest frame as acquired, not registered   57 waiting, 6.3 s behind"),
-    ],
-)
-def test_a_layer_that_is_ahead_is_named_on_the_canvas_even_without_figures(newest: Any, words: str) -> None:
-    figures = replace(
-        figures_of(True, "", METRICS, PipelineStatus(counts=QueueCounts(waiting=57))), newest=newest, behind_s=6.31
-    )
-    assert overlay_text(figures).split("\n")[1:] == [words]
-    assert overlay_text(figures, with_figures=False) == words
-    assert overlay_text(replace(figures, newest=""), with_figures=False) == ""
-    assert meaning(figures) == "6.3 s ago: registered"
