@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sasnet_live.errors import InputError
-from sasnet_live.sources.configuration import load_core, layout_of_camera
+from sasnet_live.sources.configuration import layout_of_camera, load_core
 
 
 def test_a_configuration_with_a_python_camera_is_loaded() -> None:
