@@ -13,10 +13,9 @@ import sys
 import useq
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from sasnet_live import Registrar
+from sasnet_live import LivePipeline, Registrar
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.live.channels import ChannelRegistrar
-from sasnet_live.live.pipeline import LivePipeline
 from sasnet_live.simulation.camera import config_path
 from sasnet_live.sources.micromanager import MicroManagerSource
 

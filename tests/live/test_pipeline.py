@@ -20,9 +20,7 @@ from pipeline_parts import SHAPE, Gate, Memory, balanced, numbered, registered, 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.layout import Layout
-from sasnet_live.live.ledger import Throughput
-from sasnet_live.live.pipeline import LivePipeline, PipelineError, StreamReport
-from sasnet_live.live.queue import FrameQueue
+from sasnet_live.live.pipeline import LivePipeline, PipelineError
 from sasnet_live.live.spill import SpillRing
 from sasnet_live.sinks.protocol import SinkReport
 
@@ -304,24 +302,6 @@ def test_a_run_that_was_called_off_misses_nothing() -> None:
         pipeline.end_stream(reason)  # type: ignore[arg-type]
     assert all(report.complete for report in pipeline.close())
     assert pipeline.status().missing == 0
-
-
-@pytest.mark.parametrize(
-    ("finished", "now", "expected"),
-    [
-        ([], 10.0, 0),
-        ([9.0, 9.5, 10.0], 10.0, 2),
-        ([0.0, 9.0, 9.5, 10.0], 10.0, 2),
-        ([1.0, 5.0], 9.0, 0.25),
-        ([1.0, 5.0], 60.0, 0),
-    ],
-)
-def test_the_rate_is_of_the_last_seconds(finished: list[float], now: float, expected: float) -> None:
-    throughput = Throughput()
-    for at in finished:
-        throughput.add(at - 0.01, at)
-    assert throughput.fps(now) == pytest.approx(expected)
-    assert throughput.latency_ms() == pytest.approx((10, 10) if finished else (np.nan, np.nan), nan_ok=True)
 
 
 def test_when_no_sink_works_frames_are_refused_and_counted() -> None:
@@ -609,48 +589,6 @@ def test_received_is_processed_dropped_waiting_and_in_process_at_all_times(
 # ---------------------------------------------------------------- the disk ring
 
 
-def test_a_ring_that_is_closed_while_a_camera_writes_discards_the_frame(tmp_path: Path) -> None:
-    """A pipeline is closed in one thread while another puts; `put` never raises."""
-    ring = SpillRing(1 << 20, tmp_path)
-    slot = ring.reserve(numbered(0))
-    assert slot is not None
-    ring.close()
-    ring.write(slot, numbered(0))
-    assert len(ring) == 0
-
-
-def test_the_ring_wraps_and_refuses_when_it_is_full(tmp_path: Path) -> None:
-    frame_bytes = numbered(0).data.nbytes
-    ring = SpillRing(3 * frame_bytes, tmp_path)
-    generator = np.random.default_rng(3)
-    inside: list[int] = []
-    refused = 0
-    for number in range(200):
-        slot = ring.reserve(numbered(number))
-        if slot is None:
-            refused += 1
-        else:
-            ring.write(slot, numbered(number))
-            slot.ready = True
-            inside.append(number)
-        assert len(inside) <= 3
-        if inside and generator.random() < 0.5:
-            head = ring.head()
-            assert head is not None
-            frame = ring.read(head)
-            ring.release()
-            expected = inside.pop(0)
-            assert frame.sequence_number == expected
-            np.testing.assert_array_equal(frame.data, numbered(expected).data)
-    assert refused > 0
-    ring.close()
-    assert list(tmp_path.iterdir()) == [], "the file vanishes"
-
-
-def test_a_frame_that_is_larger_than_the_ring_is_refused(tmp_path: Path) -> None:
-    assert SpillRing(10, tmp_path).reserve(numbered(0)) is None
-
-
 def test_when_memory_and_disk_are_full_the_producer_is_held_back_and_nothing_is_lost(tmp_path: Path) -> None:
     gate, sink = Gate(), Memory()
     limit = 5 * numbered(0).data.nbytes
@@ -745,37 +683,3 @@ def test_a_hundred_pipelines_leave_no_thread_and_no_file_behind() -> None:
         once()
     assert threading.active_count() == threads
     assert process.num_fds() == files
-
-
-def test_the_queue_alone_hands_back_tags_with_their_frames() -> None:
-    queue: FrameQueue[str] = FrameQueue("all", 2)
-    queue.put(numbered(0), "a")
-    queue.put(numbered(1), "b")
-    for tag in "ab":
-        item = queue.get(1)
-        assert item is not None
-        assert item[1] == tag
-        queue.done()
-    assert queue.get(0.01) is None
-
-
-def test_a_queue_that_was_emptied_gives_nothing_more(tmp_path: Path) -> None:
-    queue: FrameQueue[str] = FrameQueue("all", 1, SpillRing(1 << 20, tmp_path))
-    queue.put(numbered(0), "a")
-    assert queue.get(1) is not None
-    for number in range(1, 6):
-        queue.put(numbered(number), "a", wait=False)
-    queue.close(discard=True)
-    assert queue.get(0.01) is None
-    queue.done()
-    counts = queue.counts()
-    assert (counts.received, counts.processed, counts.dropped, counts.waiting) == (6, 1, 5, 0)
-    assert not queue.put(numbered(6), "a")
-    queue.give_back()
-
-
-def test_reports_count_frames_that_never_came() -> None:
-    info = Layout(SHAPE, np.dtype(np.uint16), frames=4)
-    report = StreamReport(info, "completed", received=3, processed=3, registered=3, missing=1)
-    assert not report.complete
-    assert report.problems() == ["1 of 4 frames never came from the source"]

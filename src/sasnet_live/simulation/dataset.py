@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 
@@ -19,8 +19,6 @@ from .one_scanner import one_scanner
 from .scanner import SimulatedFrame, scan
 from .settings import ScannerSettings
 from .vessels import Scene, vascular_scene
-
-Split = Literal["train", "validation", "test"]
 
 _LEVELS: dict[str, tuple[str, ...]] = {"or-pam-sim-4k": LEVELS, "or-pam-sim-one": ("one-scanner",)}
 DATASET_NAMES = tuple(_LEVELS)
