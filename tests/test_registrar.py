@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sasnet_live.correspondence.filters import blurred
 from sasnet_live.correspondence.tracker import Tracker
 from sasnet_live.evaluation.datasets import open_dataset
 from sasnet_live.metrics import ncc, ssim
+from sasnet_live.network.inputs import RenderInputs
 from sasnet_live.scan import merge, move_lines
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import record
@@ -276,6 +278,20 @@ def test_warming_up_leaves_no_trace() -> None:
     expected = Registrar("lite").register(frame.raw)
     registrar.warm_up(frame.raw.shape, frame.raw.dtype)  # type: ignore[arg-type]
     np.testing.assert_allclose(registrar.register(frame.raw).displacement_px, expected.displacement_px, atol=1e-6)
+
+
+@pytest.mark.parametrize("output", ["rendered", "warped"])
+def test_warming_up_goes_the_whole_way(monkeypatch: pytest.MonkeyPatch, output: Any) -> None:
+    registrar, shapes = Registrar("lite", output=output), []
+    render = registrar._renderer.render
+
+    def rendered(inputs: RenderInputs) -> Any:
+        shapes.append(inputs.moved.shape)
+        return render(inputs)
+
+    monkeypatch.setattr(registrar._renderer, "render", rendered)
+    registrar.warm_up((64, 96))
+    assert shapes == ([(32, 96)] * 2 if output == "rendered" else [])
 
 
 def test_describes_itself() -> None:

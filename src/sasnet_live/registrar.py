@@ -218,6 +218,12 @@ class Registrar:
         try:
             for _ in range(2):
                 self.register(frame)
+                # Noise is not registered, and what comes after the displacement is to run as well: twice, because the
+                # network is recorded at first and optimized next.
+                passes = self._passes(frame)
+                if not isinstance(passes, str):
+                    still = np.zeros(passes.backward.shape, np.float32)
+                    self._finished(frame, passes, still, 0.0, time.perf_counter())
         finally:
             self._tracker, self._shape = tracker, kept
 

@@ -13,6 +13,7 @@ from sasnet_live.network.layers import (
     convolved,
     convolved_along_line,
     fold,
+    gelu,
     mean_of_neighbours,
     mean_over_lines,
     modulated,
@@ -42,6 +43,15 @@ def test_folding_one_image_copies_nothing() -> None:
     assert folded.data_ptr() == image.data_ptr()
     assert folded.is_contiguous(memory_format=torch.channels_last)
     assert unfold(folded).data_ptr() == image.data_ptr()
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_gelu_is_torchs(batch: int) -> None:
+    features = random(batch, 3, 4, 5).requires_grad_()
+    torch.testing.assert_close(gelu(features), F.gelu(features))
+    laid_out = features.detach().contiguous(memory_format=torch.channels_last)
+    assert gelu(laid_out).is_contiguous(memory_format=torch.channels_last)
+    assert torch.autograd.gradcheck(gelu, features)
 
 
 def standardized(features: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sasnet_live.errors import InputError
 
@@ -14,6 +16,7 @@ from .checkpoint import ModelCard, load_model
 from .inputs import Lines, RenderInputs
 from .names import DEFAULT, WITHOUT_NETWORK, default_model, find_weights
 from .precision import DTYPES, resolved_precision, with_convolutions_in
+from .recorded import RecordedNetwork, Run
 from .sasnet import SASNet
 
 
@@ -58,17 +61,40 @@ class NetworkRenderer:
         self.name = card.name
         self.card: ModelCard | None = card
         self.precision = resolved_precision(precision, device)
-        # Converted once: autocast would convert weights and features again in every frame, a fifth of its time.
         self._device = device
-        self._network = with_convolutions_in(network.to(device).eval(), DTYPES[self.precision])
+        self._staging = torch.empty(0)
+        # Converted once: autocast would convert weights and features again in every frame, a fifth of its time.
+        network = with_convolutions_in(network.to(device).eval(), DTYPES[self.precision])
+        self._run = RecordedNetwork(network) if device.type == "cpu" else _without_recording(network)
 
     @torch.inference_mode()
     def render(self, inputs: RenderInputs) -> Lines:
         """The residual of the network added to the gain-matched lines: one way to the device, one back."""
-        images = np.stack([inputs.matched, inputs.target, inputs.earlier, inputs.later])
-        rendering = self._network(*torch.from_numpy(images).to(self._device)[:, None])
-        rendered: Lines = rendering.rendered[0].float().cpu().numpy()
+        images = (inputs.matched, inputs.target, inputs.earlier, inputs.later)
+        rendered: Lines = self._run(*self._on_device(images))[0].cpu().numpy()
         return rendered
+
+    def _on_device(self, images: tuple[Lines, ...]) -> Sequence[Tensor]:
+        """(n, W) images as (1, n, W) on the device: on a CPU as they lie, elsewhere in one transfer.
+
+        The memory they are gathered in is used again for frames of the same shape: the way back has waited for all
+        that was asked of the device by then.
+        """
+        if self._device.type == "cpu":
+            return [torch.from_numpy(np.require(image, np.float32, ("C", "W")))[None] for image in images]
+        shape = (len(images), 1, *images[0].shape)
+        if self._staging.shape != shape:
+            self._staging = torch.empty(shape, pin_memory=self._device.type == "cuda")
+        for staged, image in zip(self._staging.numpy(), images, strict=True):
+            staged[0] = image
+        return self._staging.to(self._device, non_blocking=True).unbind()
+
+
+def _without_recording(network: SASNet) -> Run:
+    def run(*images: Tensor) -> Tensor:
+        return network(*images).rendered  # type: ignore[no-any-return]
+
+    return run
 
 
 def open_renderer(model: str | Path, device: torch.device, precision: str) -> Renderer:

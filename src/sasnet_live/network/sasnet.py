@@ -23,6 +23,7 @@ from .layers import (
     convolved,
     convolved_along_line,
     fold,
+    gelu,
     mean_of_neighbours,
     mean_over_lines,
     modulated,
@@ -66,7 +67,7 @@ class SceneEncoder(nn.Module):
         """(B, n, W) -> (B, C, n, w)."""
         features = convolved(self.first, fold([lines], self.fold_px))  # (B, C, n, w)
         for convolution in self.rest:
-            features = features + convolved(convolution, F.gelu(features))  # type: ignore[arg-type]
+            features = features + convolved(convolution, gelu(features))  # type: ignore[arg-type]
         return modulated(features, *standardization(features))
 
 
@@ -88,7 +89,7 @@ class AppearanceEncoder(nn.Module):
 
     def forward(self, lines: Tensor, other: Tensor) -> Tensor:
         """Code (B, A, w) of `lines` (B, n, W); the other pass (B, n, W) tells how noisy they are."""
-        features = F.gelu(convolved(self.features, fold([lines], self.fold_px)))  # (B, A, n, w)
+        features = gelu(convolved(self.features, fold([lines], self.fold_px)))  # (B, A, n, w)
         known = torch.cat([mean_over_lines(features), self._moments(lines, other)], 1)  # (B, A + 4, w)
         first, activation, second = self.mix
         code = convolved_along_line(first, known)  # type: ignore[arg-type]
@@ -136,7 +137,7 @@ class AdaptiveBlock(nn.Module):
         scale, shift = convolved_along_line(self.modulation, code).chunk(2, 1)  # (B, C, w) each
         factor, summand = standardization(features)
         adapted = modulated(features, factor * (1 + scale), summand * (1 + scale) + shift)  # AdaIN along the line
-        return features + self.second(F.gelu(self.first(F.gelu(adapted))))  # type: ignore[no-any-return]
+        return features + self.second(gelu(self.first(gelu(adapted))))  # type: ignore[no-any-return]
 
 
 class Renderer(nn.Module):
@@ -173,7 +174,7 @@ class Renderer(nn.Module):
                 features = block(features, code)
         for up, skip in zip(reversed(self.up), reversed(passed), strict=True):
             features = skip + up(features)
-        return unfold(self.leave(F.gelu(features)))
+        return unfold(self.leave(gelu(features)))
 
 
 class SASNet(nn.Module):
@@ -200,18 +201,20 @@ class SASNet(nn.Module):
         """
         n, width = source.shape[-2:]
         level, scale = intensity_scale(reference)
-        source_, reference_ = (self._padded((lines - level).div_(scale)) for lines in (source, reference))
+        # Both passes go through the encoders as one batch: half the operations.
+        passes = self._padded(torch.stack([source, reference]).sub_(level).div_(scale))  # (2, B, n, W)
         # Differences are taken before they are rounded to the dtype of the weights.
-        earlier_, later_ = (self._padded((lines - source).div_(scale)) for lines in (earlier, later))
+        neighbours = self._padded(torch.stack([earlier, later]).sub_(source).div_(scale))
+        lines, other = passes.flatten(0, 1), passes.flip(0).flatten(0, 1)  # (2 B, n, W)
 
-        scenes = self.scene_encoder(source_), self.scene_encoder(reference_)
-        codes = self.appearance_encoder(source_, reference_), self.appearance_encoder(reference_, source_)
-        residual = self.renderer(scenes, (source_, earlier_, later_), codes)
+        scenes = self.scene_encoder(lines).chunk(2)
+        codes = self.appearance_encoder(lines, other).chunk(2)
+        residual = self.renderer(scenes, (passes[0], *neighbours), codes)
         rendered = torch.addcmul(source, residual[:, :n, :width].to(source.dtype), scale)
         return Rendering(rendered, *scenes, *codes)
 
     def _padded(self, lines: Tensor) -> Tensor:
-        """(B, n, W) with lines and px appended, copies of the last ones, up to the multiples that all scales need."""
+        """(..., n, W) with lines and px appended, copies of the last ones, up to the multiples that all scales need."""
         n, width = lines.shape[-2:]
         of_lines, of_px = self.config.multiple
         missing = (0, -width % of_px, 0, -n % of_lines)
