@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from sasnet_live.files import write_whole
 from sasnet_live.geometry import LineAxis, Pass, ScanGeometry, SlowAxis
+from sasnet_live.settings import Output, Precision, RegistrarSettings
 
 from .pictures import KINDS
 
@@ -21,8 +22,6 @@ PolicyChoice = Literal["auto", "latest", "all"]
 RecordFormat = Literal["ome.tiff", "ome.zarr"]
 Arrangement = Literal["side by side", "stacked"]
 Level = Literal["easy", "medium", "hard"]
-Output = Literal["rendered", "warped", "both"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 LONGEST_SETTLE_S = 3600.0
 """Longer than any program rests in the middle of a file."""
@@ -100,6 +99,19 @@ class LiveSettings:
             line_offset=self.line_offset,
             crop=(self.crop_start, self.crop_end),
             slow_axis=self.slow_axis,
+        )
+
+    @property
+    def registrar(self) -> RegistrarSettings:
+        """What registers."""
+        return RegistrarSettings(
+            model=self.model,
+            device=self.device,
+            precision=self.precision,
+            output=self.output,
+            geometry=self.geometry,
+            search_px=self.search_px or None,
+            temporal=self.temporal,
         )
 
     @classmethod
