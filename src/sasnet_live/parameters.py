@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from .errors import InputError
@@ -63,6 +63,18 @@ def parameter_at(settings: type, path: str) -> Parameter:
 def parameter_of(one: Field[Any]) -> Parameter:
     """Of a field made by `parameter`."""
     return cast(Parameter, one.metadata["parameter"])
+
+
+def value_at(settings: Any, path: str) -> Any:
+    """The value at a dotted path."""
+    return reduce(getattr, path.split("."), settings)
+
+
+def with_value(settings: T, path: str, value: Any) -> T:
+    """The settings with another value at a dotted path."""
+    name, _, rest = path.partition(".")
+    changed = with_value(getattr(settings, name), rest, value) if rest else value
+    return cast(T, replace(cast(Any, settings), **{name: changed}))
 
 
 def hints_of(settings: Any) -> dict[str, Any]:

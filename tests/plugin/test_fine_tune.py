@@ -17,6 +17,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.plugin import fine_tune, fine_tune_process
 from sasnet_live.plugin.fine_tune import FineTuneJob, save_frames
 from sasnet_live.plugin.settings import LiveSettings
+from sasnet_live.settings import RegistrarSettings
 
 
 def until(condition: Callable[[], bool], patience_s: float = 60) -> None:
@@ -65,7 +66,7 @@ def test_a_process_that_dies_is_a_failure_with_its_last_words(monkeypatch: pytes
 
 def test_the_real_process_refuses_frames_that_cannot_be_used(tmp_path: Path) -> None:
     path = save_frames([np.zeros((64, 96), np.uint16)] * 16, tmp_path)
-    job = FineTuneJob([path], LiveSettings(model="lite"), 1, folder=tmp_path)
+    job = FineTuneJob([path], LiveSettings(registrar=RegistrarSettings("lite")), 1, folder=tmp_path)
     until(lambda: not job.state.running)
     assert job.state.stage == "failed"
     assert "frames.tif" in job.state.message
@@ -75,7 +76,7 @@ def test_the_real_process_refuses_frames_that_cannot_be_used(tmp_path: Path) -> 
 def test_the_real_process_can_be_cancelled(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = save_frames(list(rng.integers(0, 999, (16, 64, 96)).astype(np.uint16)), tmp_path)
-    job = FineTuneJob([path], LiveSettings(model="lite"), 10, folder=tmp_path)
+    job = FineTuneJob([path], LiveSettings(registrar=RegistrarSettings("lite")), 10, folder=tmp_path)
     until(lambda: job.state.before is not None or not job.state.running)
     assert job.state.running
     job.close()

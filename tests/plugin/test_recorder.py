@@ -15,6 +15,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.plugin.recorder import Recorder, RecordingPlan
 from sasnet_live.plugin.settings import LiveSettings
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.protocol import SinkReport
 from sasnet_live.stream import Axis, StreamInfo
 
@@ -106,7 +107,12 @@ def test_a_file_that_fails_does_not_end_the_others_nor_registration() -> None:
 
 def test_names_have_the_time_and_nothing_is_replaced(tmp_path: Path) -> None:
     now = datetime(2026, 2, 3, 14, 5, 6)
-    settings = LiveSettings(record_folder=str(tmp_path), record_name="ear", output="both", record_format="ome.zarr")
+    settings = LiveSettings(
+        registrar=RegistrarSettings(output="both"),
+        record_folder=str(tmp_path),
+        record_name="ear",
+        record_format="ome.zarr",
+    )
     plan = RecordingPlan.of(settings, now)
     assert plan.registered.name == "ear_20260203-140506.ome.zarr"
     assert plan.warped is not None
@@ -114,7 +120,9 @@ def test_names_have_the_time_and_nothing_is_replaced(tmp_path: Path) -> None:
     assert plan.raw is not None
     assert plan.metrics is not None
     assert len(plan.sinks(dict)) == 4
-    plain = RecordingPlan.of(replace(settings, output="rendered", record_raw=False, record_metrics=False), now)
+    plain = RecordingPlan.of(
+        replace(settings, registrar=RegistrarSettings(), record_raw=False, record_metrics=False), now
+    )
     assert len(plain.sinks(dict)) == 1
 
 

@@ -101,8 +101,8 @@ class FineTuneJob:
         job = {
             "folder": str(self.folder),
             "recordings": [str(path) for path in recordings],
-            "model": settings.model,
-            "geometry": asdict(settings.geometry),
+            "model": settings.registrar.model,
+            "geometry": asdict(settings.registrar.geometry),
             "seconds": 60 * minutes,
             "batch_size": batch_size,
             "height": height,

@@ -51,6 +51,7 @@ def _run(job: dict[str, Any]) -> None:
 
     from sasnet_live.geometry import ScanGeometry
     from sasnet_live.network.checkpoint import find_weights, load_model, shipped_weights
+    from sasnet_live.parameters import read_settings
     from sasnet_live.training.loop import train
     from sasnet_live.training.recordings import recorded_validation
     from sasnet_live.training.settings import TrainingSettings
@@ -64,7 +65,7 @@ def _run(job: dict[str, Any]) -> None:
         name = "full" if torch.cuda.is_available() and "full" in shipped else "lite"
     weights = find_weights(name)
     network, card = load_model(weights)
-    geometry = ScanGeometry(**{**job["geometry"], "crop": tuple(job["geometry"]["crop"])})
+    geometry = read_settings(ScanGeometry, job["geometry"])
     settings = TrainingSettings(
         preset=card.training.get("preset", card.name),
         steps=TRIAL_STEPS,

@@ -78,7 +78,7 @@ class LiveRun:
         policy: Policy,
         hooks: Hooks,
     ) -> None:
-        self.geometry = settings.geometry
+        self.geometry = settings.registrar.geometry
         self.live = LiveSource(settings, core)
         self.channels: tuple[str, ...] = ()
         self.description: dict[str, str] = {}

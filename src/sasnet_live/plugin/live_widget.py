@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, QTimer
@@ -17,7 +17,7 @@ from sasnet_live.sources.live_poll import REFUSALS
 
 from . import model_panel
 from .background import Background
-from .detection import as_settings, detect, in_words
+from .detection import detect, in_words
 from .display import LiveDisplay
 from .dock import DockWidget
 from .engine import EngineState, LiveEngine
@@ -192,7 +192,7 @@ class LiveWidget(DockWidget):
             return
         self.form.groups["geometry"].set_open(True)
         self.form.scan.show_finding("Looking at the last frame\N{HORIZONTAL ELLIPSIS}")
-        self._detection = detect(scan.frame.data, self.settings.geometry)
+        self._detection = detect(scan.frame.data, self.settings.registrar.geometry)
         self._timer.start(self._running_ms)
 
     def _show_detected(self, detection: Background[DetectedGeometry]) -> None:
@@ -202,7 +202,7 @@ class LiveWidget(DockWidget):
             self.form.scan.show_finding("")
             complain(error)
             return
-        self.form.edit(**as_settings(found.geometry))
+        self.form.edit(registrar=replace(self.settings.registrar, geometry=found.geometry))
         self.form.scan.show_finding(in_words(found))
 
     def _toggle_recording(self) -> None:

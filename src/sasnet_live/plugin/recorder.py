@@ -46,7 +46,7 @@ class RecordingPlan:
         image = settings.record_format
         return cls(
             registered=folder / f"{stem}.{image}",
-            warped=folder / f"{stem}_warped.{image}" if settings.output == "both" else None,
+            warped=folder / f"{stem}_warped.{image}" if settings.registrar.output == "both" else None,
             raw=folder / f"{stem}_raw.{image}" if settings.record_raw else None,
             metrics=folder / f"{stem}_metrics.csv" if settings.record_metrics else None,
         )
