@@ -38,6 +38,7 @@ from qtpy.QtWidgets import QApplication
 from sasnet_live.plugin.live.live_widget import LiveWidget
 from sasnet_live.session.pictures import KINDS
 from sasnet_live.session.settings import LiveSettings, SettingsStore
+from sasnet_live.settings import RegistrarSettings
 
 PROBE_S = 0.005
 DRAWING = ("canvas", "window")
@@ -128,7 +129,7 @@ def main() -> None:
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     viewer.window._qt_window.resize(1360, 860)
     store = SettingsStore(Path(tempfile.mkdtemp()) / "settings.json")
-    store.save(LiveSettings(source="simulated", model=options.model, layers=chosen))
+    store.save(LiveSettings(source="simulated", registrar=RegistrarSettings(options.model), layers=chosen))
     widget = LiveWidget(viewer, store=store)
     viewer.window.add_dock_widget(widget, name="SASNet Live", area="right")
     if options.canvas == "off":

@@ -24,6 +24,7 @@ from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.reprocess import ReprocessSettings, reprocess
 from sasnet_live.scan import split
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import record
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
@@ -65,7 +66,7 @@ def work(source: Path, model: str) -> None:
     report = reprocess(
         [source],
         source.with_name("out.ome.tiff"),
-        ReprocessSettings(model="default" if model == "none" else model),
+        ReprocessSettings(RegistrarSettings("default" if model == "none" else model)),
         metrics=source.with_name("out.csv"),
         make_registrar=make,
     )

@@ -36,6 +36,7 @@ from qtpy.QtCore import QTimer
 
 from sasnet_live.plugin.live.live_widget import LiveWidget
 from sasnet_live.session.settings import LiveSettings, SettingsStore
+from sasnet_live.settings import RegistrarSettings
 
 SETTLING_S = 3.0
 BUSY = "while True: pass"
@@ -56,7 +57,7 @@ def main() -> None:
     core, what = preview_of_napari_micromanager(viewer) or stand_in(viewer)
     store = SettingsStore(Path(tempfile.mkdtemp()) / "settings.json")
     layers = () if options.layers == "NONE" else tuple(options.layers.split(","))
-    store.save(LiveSettings(source="camera", model=options.model, layers=layers))
+    store.save(LiveSettings(source="camera", registrar=RegistrarSettings(options.model), layers=layers))
     widget = LiveWidget(viewer, store=store)
     viewer.window.add_dock_widget(widget, name="SASNet Live", area="right")
     if options.canvas == "off":

@@ -30,10 +30,11 @@ from sasnet_live.plugin.readers import sample_data  # noqa: E402
 from sasnet_live.plugin.reprocess.reprocess_widget import ReprocessWidget  # noqa: E402
 from sasnet_live.session import live_source  # noqa: E402
 from sasnet_live.session.settings import LiveSettings, SettingsStore  # noqa: E402
+from sasnet_live.settings import RegistrarSettings  # noqa: E402
 
 SIZE = (1360, 860)
 PATIENCE_S = 40.0
-SETTINGS = LiveSettings(model="lite", record_folder="/data/scans")
+SETTINGS = LiveSettings(registrar=RegistrarSettings("lite"), record_folder="/data/scans")
 
 
 def wait(until: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
@@ -116,7 +117,7 @@ def low_confidence() -> Any:
     live_source.simulated_core = noisy
     try:
         viewer = window()
-        widget = live(viewer, replace(SETTINGS, level="hard", temporal=False))
+        widget = live(viewer, replace(SETTINGS, level="hard", registrar=RegistrarSettings("lite", temporal=False)))
         widget.start()
         frames(widget, 3)
         wait(lambda: widget.display.figures.trust == "doubtful", 30)
@@ -140,7 +141,9 @@ def passed_through() -> Any:
 
 def error() -> Any:
     viewer = window()
-    widget = live(viewer, replace(SETTINGS, model="/data/weights/missing.safetensors", expanded=("model",)))
+    widget = live(
+        viewer, replace(SETTINGS, registrar=RegistrarSettings("/data/weights/missing.safetensors"), expanded=("model",))
+    )
     widget.start()
     wait(lambda: widget.engine.state == "failed")
     settle(1.5)

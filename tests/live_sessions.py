@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sasnet_live.session.settings import LiveSettings, SettingsStore
+from sasnet_live.settings import RegistrarSettings
 
 LINES, PIXELS = 64, 96
 
@@ -32,7 +33,7 @@ def _our_threads() -> list[str]:
 @pytest.fixture
 def settings(tmp_path: Path) -> LiveSettings:
     """Settings for quick tests: no network, the simulated scanner."""
-    return LiveSettings(model="correspondence", source="simulated", record_folder=str(tmp_path), device="cpu")
+    return LiveSettings(registrar=RegistrarSettings("correspondence", "cpu"), record_folder=str(tmp_path))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.reprocess import Progress, ReprocessReport, ReprocessSettings, reprocess
 from sasnet_live.reprocess.file import REPLAYED_FRAMES, FrameRegistrar
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.ome_tiff import frame_figures, partial_path, read_record
 from sasnet_live.sinks.recording import OmeTiffSink
 
@@ -40,7 +41,7 @@ def save(path: Path, data: np.ndarray[Any, Any], **options: Any) -> Path:
     return path
 
 
-def make(settings: ReprocessSettings) -> FrameRegistrar:
+def make(settings: RegistrarSettings) -> FrameRegistrar:
     return FakeRegistrar(settings.model, settings.output, settings.geometry)
 
 
@@ -107,7 +108,7 @@ def test_no_such_channel(tmp_path: Path, align_on: int | str) -> None:
 def test_both_outputs_are_two_files(tmp_path: Path) -> None:
     data = recording(3)
     source = save(tmp_path / "a.tif", data, metadata={"axes": "TYX"})
-    report = only_done(run([source], tmp_path / "out.ome.tiff", ReprocessSettings(output="both")))
+    report = only_done(run([source], tmp_path / "out.ome.tiff", ReprocessSettings(RegistrarSettings(output="both"))))
     assert [path.name for path in report.files[0].outputs] == ["out_rendered.ome.tiff", "out_warped.ome.tiff"]
     for kind in ("rendered", "warped"):
         path = tmp_path / f"out_{kind}.ome.tiff"
@@ -180,7 +181,7 @@ def test_calibration_is_carried_over_and_what_was_done_is_recorded(tmp_path: Pat
         metadata={"axes": "TYX", "unit": "um", "finterval": 0.5},
     )
     geometry = ScanGeometry(slow_axis="stepped")
-    only_done(run([source], tmp_path / "out.ome.tif", ReprocessSettings(geometry=geometry)))
+    only_done(run([source], tmp_path / "out.ome.tif", ReprocessSettings(RegistrarSettings(geometry=geometry))))
     from sasnet_live.sources.tiff import TiffStack
 
     with TiffStack(tmp_path / "out.ome.tif") as stack:
@@ -197,7 +198,9 @@ def test_calibration_is_carried_over_and_what_was_done_is_recorded(tmp_path: Pat
 def test_cropped_turnaround_is_not_written(tmp_path: Path) -> None:
     data = recording(3)
     source = save(tmp_path / "a.tif", data, metadata={"axes": "TYX"})
-    only_done(run([source], tmp_path / "out.tif", ReprocessSettings(geometry=ScanGeometry(crop=(2, 3)))))
+    only_done(
+        run([source], tmp_path / "out.tif", ReprocessSettings(RegistrarSettings(geometry=ScanGeometry(crop=(2, 3)))))
+    )
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected(data[..., 2:-3]))
 
 
@@ -334,7 +337,7 @@ def test_what_is_refused_before_any_work(tmp_path: Path, case: str) -> None:
     given = inputs(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    def no_work(_: ReprocessSettings) -> FrameRegistrar:
+    def no_work(_: RegistrarSettings) -> FrameRegistrar:
         raise AssertionError("work was begun")
 
     with pytest.raises(InputError) as caught:
@@ -379,7 +382,7 @@ def test_a_second_run_on_any_of_the_outputs_touches_none(tmp_path: Path, locked:
     for name in ("out_rendered.tif", "out_warped.tif", "m.csv"):
         (tmp_path / name).write_text("of an earlier run")
         (tmp_path / f"{name}.partial").write_text("of an earlier run")
-    settings = ReprocessSettings(output="both", overwrite=True)
+    settings = ReprocessSettings(RegistrarSettings(output="both"), overwrite=True)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with OutputLock([tmp_path / locked]), pytest.raises(InputError, match="another process is writing"):
         run([source], tmp_path / "out.tif", settings, metrics=tmp_path / "m.csv")
@@ -389,7 +392,6 @@ def test_a_second_run_on_any_of_the_outputs_touches_none(tmp_path: Path, locked:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"output": "painted"}, "expected one of rendered, warped, both"),
         ({"dtype": "uint61"}, "dtype is 'uint61'"),
         ({"dtype": "complex64"}, "complex64 cannot be written"),
         ({"overwrite": True, "resume": True}, "exclude each other"),
@@ -410,7 +412,7 @@ def test_settings_that_make_no_sense(options: dict[str, Any], message: str) -> N
 )
 def test_axis_too_short_to_split(tmp_path: Path, shape: Any, geometry: ScanGeometry, message: str) -> None:
     source = save(tmp_path / "a.tif", np.ones(shape, np.uint16), metadata=None)
-    report = run([source], tmp_path / "out.tif", ReprocessSettings(geometry=geometry))
+    report = run([source], tmp_path / "out.tif", ReprocessSettings(RegistrarSettings(geometry=geometry)))
     assert message in report.files[0].error
     assert str(source) in report.files[0].error
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
@@ -437,7 +439,7 @@ def test_resume_gives_what_an_uninterrupted_run_gives(
     if axes == "CTYX":
         leading = leading[::-1]
     source = save(tmp_path / "a.ome.tif", recording(*leading), ome=True, metadata={"axes": axes})
-    settings = ReprocessSettings(output=output)
+    settings = ReprocessSettings(RegistrarSettings(output=output))
     only_done(run([source], tmp_path / "whole.tif", settings, metrics=tmp_path / "whole.csv"))
     with pytest.raises(Interruption):
         run([source], tmp_path / "out.tif", settings, metrics=tmp_path / "out.csv", progress=stop_after(after))
@@ -479,7 +481,7 @@ def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interruption):
         run([source], tmp_path / "out.tif", progress=stop_after(2))
     before = partial_path(tmp_path / "out.tif").read_bytes()
-    other = ReprocessSettings(resume=True, model="full", geometry=ScanGeometry(first="backward"))
+    other = ReprocessSettings(RegistrarSettings(model="full", geometry=ScanGeometry(first="backward")), resume=True)
     report = run([source], tmp_path / "out.tif", other)
     assert "begun with other settings (model was default, now full; geometry.first was forward, now backward)" in (
         report.files[0].error
@@ -497,7 +499,7 @@ def test_resume_leaves_what_is_done_as_it_is(tmp_path: Path) -> None:
     assert done.stat().st_mtime_ns == before
     assert [(file.frames, file.resumed_at) for file in report.files] == [(4, 4), (4, 0)]
     assert [row["file"] for row in rows(tmp_path / "m.csv")] == ["a.tif"] * 4 + ["b.tif"] * 4
-    other = run(sources, tmp_path / "out", ReprocessSettings(resume=True, model="full"))
+    other = run(sources, tmp_path / "out", ReprocessSettings(RegistrarSettings(model="full"), resume=True))
     assert len(other.failed) == 2
     assert "made with another model; add --overwrite" in other.failed[0].error
 

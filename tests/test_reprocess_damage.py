@@ -17,7 +17,7 @@ from sasnet_live import cli
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
 from sasnet_live.plugin.readers.reader import get_reader
-from sasnet_live.reprocess import ReprocessSettings
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sources.tiff import TiffStack
 
@@ -26,10 +26,10 @@ HOSTILE = Path(__file__).resolve().parents[2] / "shared" / "hostile"
 
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    def make(settings: ReprocessSettings) -> FakeRegistrar:
+    def make(settings: RegistrarSettings) -> FakeRegistrar:
         return FakeRegistrar(settings.model, settings.output, settings.geometry)
 
-    monkeypatch.setattr("sasnet_live.reprocess.run._default_registrar", make)
+    monkeypatch.setattr(RegistrarSettings, "make", make)
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[object, str, str]:

@@ -17,6 +17,7 @@ from sasnet_live.geometry import ScanGeometry
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, kept_state, reprocess
 from sasnet_live.scan import merge, split
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.ome_tiff import frame_figures, read_record
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "raster-pairs"
@@ -73,7 +74,7 @@ def test_resumed_run_is_to_the_bit_an_uninterrupted_one(
     simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, state: str
 ) -> None:
     monkeypatch.setattr(kept_state, "STATE_EVERY", 3)
-    settings = ReprocessSettings(model="correspondence", device="cpu", output="both", dtype="float32")
+    settings = ReprocessSettings(RegistrarSettings("correspondence", "cpu", output="both"), dtype="float32")
 
     def interrupt(step: Progress) -> None:
         if step.done == after:
@@ -182,7 +183,7 @@ def test_real_scans_are_never_made_worse(tmp_path: Path) -> None:
     for path in sorted(PAIRS.glob("*.tif")):
         forward, back = tifffile.imread(path)
         tifffile.imwrite(raw / path.name, merge(forward, back, geometry), photometric="minisblack")
-    settings = ReprocessSettings(geometry=geometry, model="correspondence", device="cpu", output="warped")
+    settings = ReprocessSettings(RegistrarSettings("correspondence", "cpu", geometry=geometry, output="warped"))
     report = reprocess([raw], tmp_path / "out", settings, metrics=tmp_path / "m.csv")
     assert [file.error for file in report.failed] == []
     assert len(report.files) == 10

@@ -62,6 +62,7 @@ def test_a_parameter_is_found_by_its_path() -> None:
         ({"geometry": {"mirrored": True}}, "mirrored is not a setting of this version; did you mean backward_mirrored"),
         ({"precision": "int8"}, "precision is 'int8'; expected one of auto, fp32, bf16, fp16"),
         ({"temporal": 1}, "temporal is 1; input should be a valid boolean"),
+        ({"output": "painted"}, "output is 'painted'; expected one of rendered, warped, both"),
         ({"search_px": 0.5}, "search_px is 0.5; expected 1 px or more"),
         ({"geometry": {"crop": [-1, 0]}}, r"crop is \(-1, 0\); expected two whole numbers"),
     ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import InputError
-from .parameters import check_choices, parameter
+from .parameters import check_values, parameter
 
 LineAxis = Literal["rows", "columns"]
 Pass = Literal["forward", "backward"]
@@ -59,7 +59,7 @@ class ScanGeometry:
     )
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_values(self)
         if not isinstance(self.line_offset, int):
             raise InputError(f"line_offset is {self.line_offset!r}; expected whole px")
         crop = tuple(self.crop)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from .errors import InputError
@@ -31,15 +31,24 @@ class Parameter:
         What it is for, in whole sentences.
     unit
         Of its numbers; empty where there is none.
+    at_least, at_most
+        What a number may be; None: any.
     """
 
     help: str
     unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
 
 
-def parameter(default: T, help: str, *, unit: str = "") -> T:
+_ANY = Parameter("")
+
+
+def parameter(
+    default: T, help: str, *, unit: str = "", at_least: float | None = None, at_most: float | None = None
+) -> T:
     """A field of a dataclass of settings, with what a person should know of it; see `Parameter`."""
-    return field(default=default, metadata={"parameter": Parameter(help, unit)})
+    return field(default=default, metadata={"parameter": Parameter(help, unit, at_least, at_most)})
 
 
 def parameter_at(settings: type, path: str) -> Parameter:
@@ -48,7 +57,24 @@ def parameter_at(settings: type, path: str) -> Parameter:
     for step in outer:
         settings = hints_of(settings)[step]
     found = next(one for one in fields(settings) if one.name == name)
-    return cast(Parameter, found.metadata["parameter"])
+    return parameter_of(found)
+
+
+def parameter_of(one: Field[Any]) -> Parameter:
+    """Of a field made by `parameter`."""
+    return cast(Parameter, one.metadata["parameter"])
+
+
+def value_at(settings: Any, path: str) -> Any:
+    """The value at a dotted path."""
+    return reduce(getattr, path.split("."), settings)
+
+
+def with_value(settings: T, path: str, value: Any) -> T:
+    """The settings with another value at a dotted path."""
+    name, _, rest = path.partition(".")
+    changed = with_value(getattr(settings, name), rest, value) if rest else value
+    return cast(T, replace(cast(Any, settings), **{name: changed}))
 
 
 def hints_of(settings: Any) -> dict[str, Any]:
@@ -61,16 +87,24 @@ def _hints_of(settings: Any) -> dict[str, Any]:
     return get_type_hints(settings, include_extras=True)
 
 
-def check_choices(settings: Any) -> None:
-    """Refuse a value of a `Literal` field that is none of its values.
+def check_values(settings: Any) -> None:
+    """Refuse a value of a `Literal` field that is none of its values, and numbers that are too small or too large.
 
     Raises
     ------
     InputError
         That names field, value and what was expected.
     """
-    for name, hint in hints_of(type(settings)).items():
-        value = getattr(settings, name)
+    hints = hints_of(type(settings))
+    for one in fields(settings):
+        name, hint, value = one.name, hints[one.name], getattr(settings, one.name)
+        about = one.metadata.get("parameter", _ANY)
+        if isinstance(value, int | float):
+            # Written so that what is not a number is refused, too.
+            if about.at_least is not None and not value >= about.at_least:
+                raise InputError(f"{name} is {value}; expected {about.at_least:g} or more")
+            if about.at_most is not None and not value <= about.at_most:
+                raise InputError(f"{name} is {value}; expected {about.at_most:g} or less")
         if get_origin(hint) is Literal and value not in get_args(hint):
             raise InputError(f"{name} is {value!r}; expected one of {', '.join(map(str, get_args(hint)))}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .errors import InputError
 from .geometry import ScanGeometry
-from .parameters import check_choices, parameter
+from .parameters import check_values, parameter
 
 if TYPE_CHECKING:
     from .registrar import Registrar
@@ -54,7 +54,7 @@ class RegistrarSettings:
     temporal: bool = parameter(True, "Whether earlier frames help to register later ones.")
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_values(self)
         if self.search_px is not None and not 1 <= self.search_px < math.inf:
             raise InputError(f"search_px is {self.search_px}; expected 1 px or more, and at most half of a line")
 

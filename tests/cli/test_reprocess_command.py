@@ -20,23 +20,24 @@ from fake_registrar import FakeRegistrar, expected
 from sasnet_live import cli
 from sasnet_live.errors import InputError
 from sasnet_live.geometry import ScanGeometry
-from sasnet_live.reprocess import ReprocessSettings
+from sasnet_live.reprocess import ReprocessReport, ReprocessSettings
+from sasnet_live.settings import RegistrarSettings
 
 TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[ReprocessSettings]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[RegistrarSettings]:
     """Settings that a registrar was made with; the registrar is a fake one."""
-    seen: list[ReprocessSettings] = []
+    seen: list[RegistrarSettings] = []
 
-    def make(settings: ReprocessSettings) -> FakeRegistrar:
+    def make(settings: RegistrarSettings) -> FakeRegistrar:
         seen.append(settings)
         if settings.model == "lit":
             raise InputError("model 'lit' is not known; did you mean 'lite'?")
         return FakeRegistrar(settings.model, settings.output, settings.geometry)
 
-    monkeypatch.setattr("sasnet_live.reprocess.run._default_registrar", make)
+    monkeypatch.setattr(RegistrarSettings, "make", make)
     return seen
 
 
@@ -58,7 +59,7 @@ def complaints(err: str) -> list[str]:
     return [line for line in err.splitlines() if line.startswith("sasnet-live: ")]
 
 
-def test_done(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings]) -> None:
+def test_done(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[RegistrarSettings]) -> None:
     data = recording(tmp_path / "a.tif")
     status, out, err = run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.ome.tiff", "--metrics", tmp_path / "m.csv")
     assert status == 0
@@ -71,9 +72,15 @@ def test_done(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[Re
 
 
 def test_every_option_reaches_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording(tmp_path / "a.tif")
+    wanted: list[ReprocessSettings] = []
+
+    def work(inputs: list[str], out: Path, settings: ReprocessSettings, **others: Any) -> ReprocessReport:
+        wanted.append(settings)
+        return ReprocessReport(())
+
+    monkeypatch.setattr("sasnet_live.reprocess.run.reprocess", work)
     options = (
         "--model full --device cuda --precision fp16 --output both --align-on 0 --axes TYX --line-axis columns "
         "--first backward --mirrored --line-offset -3 --crop 1 2 --slow-axis stepped --search-px 20 --each-frame-alone "
@@ -81,18 +88,20 @@ def test_every_option_reaches_the_work(
         "--overwrite --include-registered"
     )
     run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif", *options.split())
-    assert asked == [
+    assert wanted == [
         ReprocessSettings(
-            geometry=ScanGeometry("columns", "backward", True, -3, (1, 2), "stepped"),
-            model="full",
-            device="cuda",
-            precision="fp16",
-            output="both",
+            RegistrarSettings(
+                "full",
+                "cuda",
+                precision="fp16",
+                output="both",
+                geometry=ScanGeometry("columns", "backward", True, -3, (1, 2), "stepped"),
+                search_px=20.0,
+                temporal=False,
+            ),
             align_on="0",
             axes="TYX",
             allow_missing=True,
-            search_px=20.0,
-            temporal=False,
             dtype="float32",
             overwrite=True,
             include_registered=True,
@@ -101,7 +110,7 @@ def test_every_option_reaches_the_work(
 
 
 def test_what_is_registered_already_is_named_in_a_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[RegistrarSettings]
 ) -> None:
     recording(tmp_path / "a.tif")
     assert run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif")[0] == 0
@@ -143,7 +152,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str, str]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings], kind: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[RegistrarSettings], kind: str
 ) -> None:
     make, what, remedy = BAD[kind]
     path = tmp_path / "bad.tif"
@@ -159,7 +168,7 @@ def test_bad_file(
 
 
 def test_one_bad_file_among_good_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[RegistrarSettings]
 ) -> None:
     recording(tmp_path / "a.tif")
     _truncated(tmp_path / "b.tif")
@@ -176,7 +185,7 @@ def test_one_bad_file_among_good_ones(
     ]
 
 
-def test_debug_shows_where(tmp_path: Path, asked: list[ReprocessSettings]) -> None:
+def test_debug_shows_where(tmp_path: Path, asked: list[RegistrarSettings]) -> None:
     _truncated(tmp_path / "b.tif")
     with pytest.raises(InputError, match="truncated"):
         cli.main(["reprocess", str(tmp_path / "b.tif"), "-o", str(tmp_path / "c.tif"), "--debug"])
@@ -200,7 +209,7 @@ def test_bad_arguments(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    asked: list[ReprocessSettings],
+    asked: list[RegistrarSettings],
     case: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -216,7 +225,7 @@ def test_bad_arguments(
 
 
 def test_twelve_bits_do_not_wrap(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[ReprocessSettings]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[RegistrarSettings]
 ) -> None:
     data = recording(tmp_path / "a.tif")
     run(capsys, tmp_path / "a.tif", "-o", tmp_path / "b.tif")
@@ -229,14 +238,14 @@ SLOW = """
     import sys, time
     from fake_registrar import FakeRegistrar
     from sasnet_live import cli
-    from sasnet_live.reprocess import run
+    from sasnet_live.settings import RegistrarSettings
 
     class Slow(FakeRegistrar):
         def register(self, raw):
             time.sleep(0.02)
             return super().register(raw)
 
-    run._default_registrar = lambda settings: Slow(settings.model)
+    RegistrarSettings.make = lambda settings: Slow(settings.model)
     cli.main(sys.argv[1:])
 """
 

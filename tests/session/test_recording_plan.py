@@ -12,6 +12,7 @@ import pytest
 from sasnet_live.errors import InputError
 from sasnet_live.session.recording_plan import RecordingPlan
 from sasnet_live.session.settings import LiveSettings
+from sasnet_live.settings import RegistrarSettings
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,12 @@ def test_names_are_those_given(
 
 def test_names_have_the_time_and_nothing_is_replaced(tmp_path: Path) -> None:
     now = datetime(2026, 2, 3, 14, 5, 6)
-    settings = LiveSettings(record_folder=str(tmp_path), record_name="ear", output="both", record_format="ome.zarr")
+    settings = LiveSettings(
+        registrar=RegistrarSettings(output="both"),
+        record_folder=str(tmp_path),
+        record_name="ear",
+        record_format="ome.zarr",
+    )
     plan = RecordingPlan.timed(settings, now)
     assert {content: path.name for content, path in plan.images.items()} == {
         "registered": "ear_20260203-140506.ome.zarr",
@@ -45,7 +51,9 @@ def test_names_have_the_time_and_nothing_is_replaced(tmp_path: Path) -> None:
     }
     assert plan.table == tmp_path / "ear_20260203-140506_metrics.csv"
     assert len(plan.sinks(dict)) == 4
-    plain = RecordingPlan.timed(replace(settings, output="rendered", record_raw=False, record_metrics=False), now)
+    plain = RecordingPlan.timed(
+        replace(settings, registrar=RegistrarSettings(), record_raw=False, record_metrics=False), now
+    )
     assert len(plain.sinks(dict)) == 1
 
 

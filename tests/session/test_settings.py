@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.session.settings import LiveSettings, SettingsStore
+from sasnet_live.settings import RegistrarSettings
+
+MIRRORED = LiveSettings(registrar=RegistrarSettings(geometry=ScanGeometry(backward_mirrored=True)))
+WARPED = RegistrarSettings(output="warped")
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    chosen = LiveSettings(
-        source="folder", folder="/data", line_axis="columns", mirrored=True, crop_start=3, layers=("raw", "error")
-    )
+    geometry = ScanGeometry(line_axis="columns", backward_mirrored=True, crop=(3, 0))
+    registrar = RegistrarSettings("/data/mine.safetensors", geometry=geometry, search_px=20.0)
+    chosen = LiveSettings(source="folder", folder="/data", registrar=registrar, layers=("raw", "error"))
     store = SettingsStore(tmp_path / "new folder" / "settings.json")
     store.save(chosen)
     assert store.load() == chosen
@@ -25,16 +29,17 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     ("stored", "expected"),
     [
         ({"unknown": 1}, LiveSettings()),
-        ({"line_axis": "diagonals"}, LiveSettings()),
-        ({"crop_start": -4, "mirrored": True}, LiveSettings(mirrored=True)),
-        ({"line_offset": "7"}, LiveSettings()),
+        ({"registrar": {"geometry": {"line_axis": "diagonals"}}}, LiveSettings()),
+        ({"registrar": {"geometry": {"crop": [-4, 0], "backward_mirrored": True}}}, MIRRORED),
+        ({"registrar": {"geometry": {"line_offset": "7"}, "search_px": -3}}, LiveSettings()),
+        ({"registrar": {"geometry": {"line_offset": True}}}, LiveSettings()),
+        ({"line_axis": "columns", "model": "of an earlier version"}, LiveSettings()),
         ({"settle_s": 2.5}, LiveSettings(settle_s=2.5)),
         ({"settle_s": -1.0}, LiveSettings()),
         ({"settle_s": float("nan")}, LiveSettings()),
         ({"settle_s": 1e9}, LiveSettings()),
-        ({"line_offset": True}, LiveSettings()),
         ({"layers": [1, 2]}, LiveSettings()),
-        ({"layers": ["raw"], "output": "warped"}, LiveSettings(layers=("raw",), output="warped")),
+        ({"layers": ["raw"], "registrar": {"output": "warped"}}, LiveSettings(registrar=WARPED, layers=("raw",))),
         ([], LiveSettings()),
     ],
 )
@@ -55,10 +60,3 @@ def test_settings_that_cannot_be_kept_are_no_error(tmp_path: Path) -> None:
     SettingsStore(tmp_path / "file" / "settings.json").save(LiveSettings())
     SettingsStore(None).save(LiveSettings())
     assert SettingsStore(None).load() == LiveSettings()
-
-
-def test_geometry_has_the_values_of_the_panel() -> None:
-    settings = replace(LiveSettings(), line_axis="columns", mirrored=True, crop_start=2, crop_end=5, line_offset=-3)
-    geometry = settings.geometry
-    assert (geometry.line_axis, geometry.backward_mirrored) == ("columns", True)
-    assert (geometry.crop, geometry.line_offset) == ((2, 5), -3)

@@ -14,6 +14,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.session.engine import LiveEngine
 from sasnet_live.session.live_source import LiveSource
 from sasnet_live.session.settings import LiveSettings
+from sasnet_live.settings import RegistrarSettings
 from sources.conftest import wait_for
 
 pytest.importorskip("psygnal")
@@ -35,8 +36,7 @@ def watching(tmp_path: Path) -> LiveSettings:
         source="folder",
         folder=str(tmp_path / "in"),
         record_folder=str(tmp_path / "out"),
-        model="correspondence",
-        device="cpu",
+        registrar=RegistrarSettings("correspondence", "cpu"),
         settle_s=0.05,
     )
 

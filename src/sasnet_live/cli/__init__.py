@@ -19,6 +19,7 @@ from sasnet_live.memory import keep_freed_memory
 from sasnet_live.threads import share_cores
 
 from .interrupts import INTERRUPTED, begin, interrupts
+from .options import with_options
 from .printing import PRINTING_ENDED, complain, echo, in_words, lasting_streams, reader_gone
 
 _COMMANDS = {
@@ -62,7 +63,7 @@ def _common(
 
 
 for _command, _module in _COMMANDS.items():
-    app.command(_command)(getattr(import_module(f"{__name__}.{_module}"), _command))
+    app.command(_command)(with_options(getattr(import_module(f"{__name__}.{_module}"), _command)))
 
 
 def main(arguments: list[str] | None = None) -> None:

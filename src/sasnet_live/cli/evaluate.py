@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sasnet_live.evaluation.kinds import Kind
+from sasnet_live.geometry import ScanGeometry, SlowAxis
 
 from . import options
 from .printing import console, echo, printable
@@ -28,6 +30,7 @@ def evaluate(
             "scanner, and a recording; other-scanner: real images through another scan model."
         ),
     ],
+    *,
     methods: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,12 +56,9 @@ def evaluate(
         typer.Option(help="The method that the others are compared with, frame by frame.", show_default="the last"),
     ] = None,
     size: Annotated[str, typer.Option(help="Height x width of simulated frames.")] = "512x512",
-    line_axis: options.LineAxis = "rows",
-    first: options.First = "forward",
-    mirrored: options.Mirrored = False,
-    crop: options.Crop = (0, 0),
+    passes: Annotated[ScanGeometry, options.Group(without=("line_offset", "slow_axis"))],
     slow_axis: Annotated[
-        Literal["continuous", "stepped", "interleaved"] | None,
+        SlowAxis | None,
         typer.Option(
             help="Where backward lines lie along the slow axis.",
             show_default="stepped for pairs, otherwise continuous",
@@ -88,8 +88,8 @@ def evaluate(
     if report is not None:
         library("matplotlib")
     geometry = None
-    if slow_axis is not None or (line_axis, first, mirrored, tuple(crop)) != ("rows", "forward", False, (0, 0)):
-        geometry = options.scan_geometry(line_axis, first, mirrored, 0, crop, slow_axis or "continuous")
+    if slow_axis is not None or passes != ScanGeometry():
+        geometry = replace(passes, slow_axis=slow_axis or "continuous")
     found = open_dataset(dataset, kind, geometry, parse_shape(size)).select(split_names(levels), limit)
     chosen = make_methods(split_names(methods) or ["all"], device)
     if against is not None and against not in chosen:

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sasnet_live.errors import InputError
+from sasnet_live.parameters import parameter
 from sasnet_live.session.recording_plan import RecordingPlan
+from sasnet_live.settings import RegistrarSettings
 
-from . import options
 from .interrupts import interrupts
 from .printing import complain, console, echo
 
 if TYPE_CHECKING:
     from sasnet_live.cli.live_view import View
-    from sasnet_live.geometry import ScanGeometry
     from sasnet_live.layout import Layout
     from sasnet_live.live.channels import ChannelRegistrar
     from sasnet_live.live.pipeline import LivePipeline
-    from sasnet_live.registrar import Registrar
 
 _LOOK_EVERY_S = 0.05
 _ANSWERS = (
@@ -32,58 +31,31 @@ _ANSWERS = (
 
 
 @dataclass(frozen=True)
-class RegistrarOptions:
-    """The options of the registrar, in the order of the command line."""
-
-    model: str
-    device: str
-    precision: Literal["auto", "fp32", "bf16", "fp16"]
-    output: Literal["rendered", "warped", "both"]
-    temporal: bool
-    search_px: float | None
-    line_axis: Literal["rows", "columns"]
-    first: Literal["forward", "backward"]
-    mirrored: bool
-    line_offset: int
-    crop: tuple[int, int]
-    slow_axis: Literal["continuous", "stepped", "interleaved"]
-
-    @property
-    def geometry(self) -> ScanGeometry:
-        """How the lines were recorded."""
-        return options.scan_geometry(
-            self.line_axis, self.first, self.mirrored, self.line_offset, self.crop, self.slow_axis
-        )
-
-    def make(self) -> Registrar:
-        """A registrar; torch is loaded here."""
-        from sasnet_live.registrar import Registrar
-
-        return Registrar(
-            self.model,
-            geometry=self.geometry,
-            device=self.device,
-            output=self.output,
-            precision=self.precision,
-            temporal=self.temporal,
-            search_px=self.search_px,
-        )
-
-
-@dataclass(frozen=True)
 class Job:
-    """What to do with frames, wherever they come from."""
+    """What to do with frames, wherever they come from.
 
-    registrar: RegistrarOptions
-    out: Path | None
-    raw: Path | None
-    metrics: Path | None
-    side_by_side: bool
-    policy: Literal["latest", "all"]
-    align_on: str | None
-    dtype: str | None
-    overwrite: bool
-    json: bool
+    Attributes
+    ----------
+    policy
+        None: "all" where frames are written, else "latest".
+    """
+
+    out: Path | None = parameter(None, "Write the registered frames.")
+    raw: Path | None = parameter(None, "Write the raw frames, too.")
+    metrics: Path | None = parameter(None, "Table with a row a frame; by default beside --out.")
+    side_by_side: bool = parameter(False, "Write raw and registered beside each other to --out.")
+    policy: Literal["latest", "all"] | None = parameter(
+        None,
+        "When frames come faster than they are registered: drop older ones, or keep all, on disk if need be. By "
+        "default all where --out is given or an acquisition runs.",
+    )
+    align_on: str | None = parameter(
+        None, "Move all channels with the displacement of this one; by default each has its own."
+    )
+    registrar: RegistrarSettings = RegistrarSettings()
+    dtype: str | None = parameter(None, "Data type to write, such as float32; by default the input's.")
+    overwrite: bool = parameter(False, "Replace outputs that are there.")
+    json: bool = parameter(False, "Print one JSON object a frame, and nothing else.")
 
     @property
     def plan(self) -> RecordingPlan:
@@ -116,7 +88,7 @@ class Session:
         else:
             self._view = _view_for_standard_output()
         self.pipeline: LivePipeline = LivePipeline(
-            self._process, sinks, job.policy, prepare=self._process.prepare, geometry=job.registrar.geometry
+            self._process, sinks, job.policy or "latest", prepare=self._process.prepare, geometry=job.registrar.geometry
         )
         self.pipeline.registered.connect(self._view.seen)
         self.status = 0

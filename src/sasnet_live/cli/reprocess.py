@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
+from sasnet_live.reprocess.settings import ReprocessSettings
 
-from . import options
 from .interrupts import interrupts
 from .printing import complain, console, echo, printable
 
@@ -36,65 +35,18 @@ def reprocess(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A TIFF name for one input, otherwise a folder.", show_default=False)
     ],
-    model: options.Model = "default",
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    output: options.Output = "rendered",
-    align_on: Annotated[
-        str, typer.Option(metavar="CHANNEL", help="Channel, by number or name, in which the displacement is found.")
-    ] = "0",
-    axes: Annotated[
-        str | None, typer.Option(metavar="TYX", help="What the axes are, where a file has them wrong: T, Z, C, P.")
-    ] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Register what is whole of a truncated file.")
-    ] = False,
-    largest_frame: options.LargestFrame = LARGEST_MIB,
-    line_axis: options.LineAxis = "rows",
-    first: options.First = "forward",
-    mirrored: options.Mirrored = False,
-    line_offset: options.LineOffset = 0,
-    crop: options.Crop = (0, 0),
-    slow_axis: options.SlowAxis = "continuous",
-    search_px: options.SearchPx = None,
-    temporal: options.Temporal = True,
-    dtype: options.DType = None,
+    settings: ReprocessSettings,
     metrics: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Table with a row a scan, of all files.")
     ] = None,
-    overwrite: options.Overwrite = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with interrupted outputs; leave complete ones as they are.")
-    ] = False,
-    include_registered: Annotated[
-        bool, typer.Option("--include-registered", help="Take also files that this program has registered.")
-    ] = False,
 ) -> None:
     """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
 
     With --output both, two files are written for each input: NAME_rendered and NAME_warped. Until a file is complete
     its name ends with .partial. Exit status 0: done; 1: a file failed (the others are done); 2: bad arguments.
     """
-    from sasnet_live.reprocess import ReprocessSettings
     from sasnet_live.reprocess import reprocess as run
 
-    settings = ReprocessSettings(
-        geometry=options.scan_geometry(line_axis, first, mirrored, line_offset, crop, slow_axis),
-        model=model,
-        device=device,
-        precision=precision,
-        temporal=temporal,
-        search_px=search_px,
-        output=output,
-        align_on=align_on,
-        axes=axes,
-        allow_missing=allow_missing,
-        largest_mib=largest_frame,
-        dtype=dtype,
-        overwrite=overwrite,
-        resume=resume,
-        include_registered=include_registered,
-    )
     try:
         with _progress(console(err=True)) as show:
             report = run(inputs, out, settings, metrics=metrics, progress=show)

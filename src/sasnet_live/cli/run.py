@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
+from sasnet_live.parameters import parameter
 from sasnet_live.session.acquisition import Acquisition, Limited
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
 from .interrupts import interrupts
-from .live_session import Job, RegistrarOptions, Session
+from .live_session import Job, Session
 
 LONGEST_MS = 86_400_000.0  # a day: what is longer was meant in other units
 
@@ -25,49 +27,39 @@ if TYPE_CHECKING:
     from sasnet_live.layout import Layout
 
 
-def run(
-    config: Annotated[
-        Path | None, typer.Option(metavar="SCOPE.cfg", help="Micro-Manager configuration of the microscope.")
-    ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Micro-Manager's own demo devices instead.")] = False,
-    simulate: Annotated[bool, typer.Option("--simulate", help="The simulated OR-PAM scanner instead.")] = False,
-    mda: Annotated[
-        Path | None, typer.Option(metavar="SEQUENCE.yaml", help="Run this useq acquisition, YAML or JSON.")
-    ] = None,
-    live: Annotated[bool, typer.Option("--live", help="Run the camera in live mode.")] = False,
-    frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop live mode after so many frames.")] = None,
-    exposure_ms: Annotated[
-        float | None, typer.Option(min=0.001, max=LONGEST_MS, metavar="MS", help="Exposure of the camera.")
-    ] = None,
-    out: options.Out = None,
-    raw: options.Raw = None,
-    metrics: options.Metrics = None,
-    side_by_side: options.SideBySide = False,
-    policy: Annotated[
-        Literal["latest", "all"] | None,
-        typer.Option(
-            help="When frames come faster than they are registered: drop older ones, or keep all, on disk if need be. "
-            "By default all where --out is given or an acquisition runs.",
-            show_default=False,
-        ),
-    ] = None,
-    align_on: options.AlignOn = None,
-    model: options.Model = "default",
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    output: options.Output = "rendered",
-    line_axis: options.LineAxis = "rows",
-    first: options.First = "forward",
-    mirrored: options.Mirrored = False,
-    line_offset: options.LineOffset = 0,
-    crop: options.Crop = (0, 0),
-    slow_axis: options.SlowAxis = "continuous",
-    search_px: options.SearchPx = None,
-    temporal: options.Temporal = True,
-    dtype: options.DType = None,
-    overwrite: options.Overwrite = False,
-    json: options.Json = False,
-) -> None:
+@dataclass(frozen=True)
+class Microscope:
+    """Which microscope; exactly one."""
+
+    config: Path | None = parameter(None, "Micro-Manager configuration of the microscope.")
+    demo: bool = parameter(False, "Micro-Manager's own demo devices instead.")
+    simulate: bool = parameter(False, "The simulated OR-PAM scanner instead.")
+
+    def check(self) -> None:
+        """Refuse none and several."""
+        given = {"--config": self.config is not None, "--demo": self.demo, "--simulate": self.simulate}
+        _exactly_one("microscope", given)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to do with the microscope: an acquisition or live mode."""
+
+    mda: Path | None = parameter(None, "Run this useq acquisition, YAML or JSON.")
+    live: bool = parameter(False, "Run the camera in live mode.")
+    frames: int | None = parameter(None, "Stop live mode after so many frames.", at_least=1)
+    exposure_ms: float | None = parameter(
+        None, "Exposure of the camera.", unit="ms", at_least=0.001, at_most=LONGEST_MS
+    )
+
+    def check(self) -> None:
+        """Refuse neither, both, and a number of frames for an acquisition."""
+        _exactly_one("acquisition", {"--mda": self.mda is not None, "--live": self.live})
+        if self.frames is not None and not self.live:
+            raise InputError("--frames is for --live; an acquisition has the length that its file gives")
+
+
+def run(microscope: Microscope, wanted: Wanted, job: Job) -> None:
     """Acquire with Micro-Manager and register every frame as it comes.
 
     Choose a microscope (--config, --demo or --simulate) and what to do with it (--mda or --live). Ctrl-C stops the
@@ -76,49 +68,23 @@ def run(
     """
     from sasnet_live.live.status import in_words
 
-    _exactly_one("microscope", {"--config": config is not None, "--demo": demo, "--simulate": simulate})
-    _exactly_one("acquisition", {"--mda": mda is not None, "--live": live})
-    if frames is not None and not live:
-        raise InputError("--frames is for --live; an acquisition has the length that its file gives")
-    sequence = None if mda is None else _read_sequence(mda)
-    registrar = RegistrarOptions(
-        model=model,
-        device=device,
-        precision=precision,
-        output=output,
-        temporal=temporal,
-        search_px=search_px,
-        line_axis=line_axis,
-        first=first,
-        mirrored=mirrored,
-        line_offset=line_offset,
-        crop=crop,
-        slow_axis=slow_axis,
-    )
-    job = Job(
-        registrar=registrar,
-        out=out,
-        raw=raw,
-        metrics=metrics,
-        side_by_side=side_by_side,
-        policy=policy or ("all" if out or raw or sequence is not None else "latest"),
-        align_on=align_on,
-        dtype=dtype,
-        overwrite=overwrite,
-        json=json,
-    )
+    microscope.check()
+    wanted.check()
+    sequence = None if wanted.mda is None else _read_sequence(wanted.mda)
+    keeps_all = job.out or job.raw or sequence is not None
+    job = replace(job, policy=job.policy or ("all" if keeps_all else "latest"))
     with interrupts().looked_at(), OutputLock(job.plan.outputs), Session(job) as session:
-        core = _core(config, demo=demo)
-        if exposure_ms is not None:
-            core.setExposure(exposure_ms)
+        core = _core(microscope)
+        if wanted.exposure_ms is not None:
+            core.setExposure(wanted.exposure_ms)
 
         from sasnet_live.sources.micromanager import MicroManagerSource
 
-        source = MicroManagerSource(core, mda=sequence is not None, live=live, snap=False)
+        source = MicroManagerSource(core, mda=sequence is not None, live=wanted.live, snap=False)
         if sequence is not None:
-            _check_channels(sequence, core, mda)
+            _check_channels(sequence, core, wanted.mda)
         session.start(_warm_up_stream(core, sequence))
-        limited = Limited(session.pipeline, frames)
+        limited = Limited(session.pipeline, wanted.frames)
         source.start(limited)
         acquisition = Acquisition(core, sequence, lambda: interrupts().count > 1)
         session.on_stop(acquisition.stop, source.stop)
@@ -133,6 +99,7 @@ def run(
 
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where another program writes TIFF files.")],
+    *,
     new_only: Annotated[bool, typer.Option("--new-only", help="Leave out the files that are there already.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after so many frames.")] = None,
     until_idle: Annotated[
@@ -143,26 +110,7 @@ def watch(
         typer.Option(min=0, metavar="S", help="A file is complete when it has not changed for so long; 0.3 s."),
     ] = None,
     largest_frame: options.LargestFrame = LARGEST_MIB,
-    out: options.Out = None,
-    raw: options.Raw = None,
-    metrics: options.Metrics = None,
-    side_by_side: options.SideBySide = False,
-    align_on: options.AlignOn = None,
-    model: options.Model = "default",
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    output: options.Output = "rendered",
-    line_axis: options.LineAxis = "rows",
-    first: options.First = "forward",
-    mirrored: options.Mirrored = False,
-    line_offset: options.LineOffset = 0,
-    crop: options.Crop = (0, 0),
-    slow_axis: options.SlowAxis = "continuous",
-    search_px: options.SearchPx = None,
-    temporal: options.Temporal = True,
-    dtype: options.DType = None,
-    overwrite: options.Overwrite = False,
-    json: options.Json = False,
+    job: Annotated[Job, options.Group(without=("policy",))],
 ) -> None:
     """Register the TIFF files that another program writes into a folder, each when it is complete.
 
@@ -174,42 +122,17 @@ def watch(
 
     if not folder.exists():
         raise InputError(f"{folder}: no such folder; make it first, or check the name")
-    refuse_output_in(folder, out, raw)
-    registrar = RegistrarOptions(
-        model=model,
-        device=device,
-        precision=precision,
-        output=output,
-        temporal=temporal,
-        search_px=search_px,
-        line_axis=line_axis,
-        first=first,
-        mirrored=mirrored,
-        line_offset=line_offset,
-        crop=crop,
-        slow_axis=slow_axis,
-    )
-    as_they_are = [raw] if dtype else [out, raw]
+    refuse_output_in(folder, job.out, job.raw)
+    job = replace(job, policy="all")
+    as_they_are = [job.raw] if job.dtype else [job.out, job.raw]
     source = watch_folder(
         folder,
-        registrar.geometry,
-        align_on=align_on,
+        job.registrar.geometry,
+        align_on=job.align_on,
         into_tiff=any(path is not None and path.suffix.lower() != ".zarr" for path in as_they_are),
         existing=not new_only,
         settle_s=settle,
         largest_mib=largest_frame,
-    )
-    job = Job(
-        registrar=registrar,
-        out=out,
-        raw=raw,
-        metrics=metrics,
-        side_by_side=side_by_side,
-        policy="all",
-        align_on=align_on,
-        dtype=dtype,
-        overwrite=overwrite,
-        json=json,
     )
     with interrupts().looked_at(), OutputLock(job.plan.outputs), Session(job) as session:
         session.start(None)
@@ -262,11 +185,12 @@ def _check_channels(sequence: MDASequence, core: CMMCorePlus, path: Path | None)
             )
 
 
-def _core(config: Path | None, *, demo: bool) -> CMMCorePlus:
+def _core(microscope: Microscope) -> CMMCorePlus:
     """A core with the devices that were chosen."""
     from sasnet_live.sources.configuration import load_core
 
-    if config is None and not demo:
+    config = microscope.config
+    if microscope.simulate:
         from sasnet_live.simulation.camera import config_path
 
         config = config_path()

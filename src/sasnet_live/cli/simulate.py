@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from sasnet_live.geometry import ScanGeometry
+
 from . import options
 from .printing import echo
 
 
 def simulate(
     out: Annotated[Path, typer.Option("--out", "-o", help="OME-TIFF to write.", show_default=False)],
+    *,
     frames: Annotated[int, typer.Option(min=1, help="Number of frames.")] = 50,
     level: Annotated[
         Literal["easy", "medium", "hard"], typer.Option(help="Scanner: about 3, 8 or 16 px of lag at 512 px a line.")
@@ -28,11 +31,7 @@ def simulate(
             "and NAME_displacement (px).",
         ),
     ] = False,
-    line_axis: options.LineAxis = "rows",
-    first: options.First = "forward",
-    mirrored: options.Mirrored = False,
-    crop: options.Crop = (0, 0),
-    slow_axis: options.SlowAxis = "continuous",
+    geometry: Annotated[ScanGeometry, options.Group(without=("line_offset",))],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Simulate a raw bidirectional recording of blood vessels."""
@@ -51,7 +50,6 @@ def simulate(
 
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"{out}: expected a name that ends with .ome.tiff or .tif")
-    geometry = options.scan_geometry(line_axis, first, mirrored, 0, crop, slow_axis)
     rng = np.random.default_rng(seed)
     series = record(
         seed,

@@ -19,6 +19,7 @@ from sasnet_live.metrics import ncc, ssim
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
 from sasnet_live.scan import split
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import RecordingSettings, record
 from sasnet_live.simulation.scanner import SimulatedFrame
@@ -111,12 +112,11 @@ def demonstrate(
     began = time.perf_counter()
     check_writable_folder(folder)
     simulated = _simulate(folder / RAW, frames, size, level, seed)
-    settings = ReprocessSettings(model=model, device=device, overwrite=True)
+    settings = ReprocessSettings(RegistrarSettings(model=model, device=device), overwrite=True)
     watched: list[_Watched] = []
 
-    def make_registrar(settings: ReprocessSettings) -> _Watched:
-        # Both outputs are found for the picture; the file holds the rendered one.
-        watched.append(_Watched(Registrar(settings.model, device=settings.device, output="rendered")))
+    def make_registrar(settings: RegistrarSettings) -> _Watched:
+        watched.append(_Watched(settings.make()))
         return watched[0]
 
     report = reprocess(

@@ -89,13 +89,13 @@ class FileRun:
         layout = stack.layout
         channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
-        _check_splits(layout, self._settings.geometry, self._job.source)
+        _check_splits(layout, self._settings.registrar.geometry, self._job.source)
         order = tuple(axis for axis in WORKED_THROUGH if axis in layout.axes)
         scans = (layout.frames or 0) // channels
         out = replace(
             layout,
             # Without the turnaround, where it is cropped.
-            frame_shape=self._settings.geometry.frame_shape(layout.frame_shape),
+            frame_shape=self._settings.registrar.geometry.frame_shape(layout.frame_shape),
             dtype=storable(self._written_dtype(layout)),
         )
         writers = self._writers(out, order)
@@ -171,7 +171,7 @@ class FileRun:
             "align_on": str(self._settings.align_on),
             "axes": self._settings.axes or "as the input",
             "dtype": self._settings.dtype or "as the input",
-            **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.geometry).items()},
+            **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.registrar.geometry).items()},
         }
         # What it says of geometry and program is there already, in parts.
         described = {name: value for name, value in self._registrar.describe().items() if value}

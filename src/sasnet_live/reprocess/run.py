@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sasnet_live.files import OutputLock
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import MetricsTable
 
 from .file import INDEX_COLUMNS, FileRun, FrameRegistrar
@@ -34,7 +35,7 @@ def reprocess(
     metrics: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-    make_registrar: Callable[[ReprocessSettings], FrameRegistrar] | None = None,
+    make_registrar: Callable[[RegistrarSettings], FrameRegistrar] | None = None,
 ) -> ReprocessReport:
     """Register recordings.
 
@@ -54,7 +55,7 @@ def reprocess(
     cancelled
         Asked before each scan; True ends the run with what was written kept for `resume`.
     make_registrar
-        For tests and other methods; by default `sasnet_live.registrar.Registrar`.
+        For tests and other methods; by default `RegistrarSettings.make`.
 
     Returns
     -------
@@ -66,11 +67,12 @@ def reprocess(
         Before any work: no such input, an output that is there, a folder that cannot be written, an unknown model.
     """
     settings = settings or ReprocessSettings()
-    kinds = ("rendered", "warped") if settings.output == "both" else (settings.output,)
+    wanted = settings.registrar.output
+    kinds = ("rendered", "warped") if wanted == "both" else (wanted,)
     sources, left_out = expand(inputs, include_registered=settings.include_registered)
     table_path = None if metrics is None else Path(metrics)
     jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
-    registrar = (make_registrar or _default_registrar)(settings)
+    registrar = (make_registrar or RegistrarSettings.make)(settings.registrar)
     reports: list[FileReport] = []
     with ExitStack() as stack:
         targets = [target for job in jobs for target in job.targets.values()]
@@ -97,17 +99,3 @@ def reprocess(
                 table.cut(rows)
         written = table.close() if table is not None else None
     return ReprocessReport(tuple(reports), metrics=written, left_out=tuple(left_out))
-
-
-def _default_registrar(settings: ReprocessSettings) -> FrameRegistrar:
-    from sasnet_live.registrar import Registrar
-
-    return Registrar(
-        settings.model,
-        geometry=settings.geometry,
-        device=settings.device,
-        output=settings.output,
-        precision=settings.precision,
-        temporal=settings.temporal,
-        search_px=settings.search_px,
-    )

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
-
-import numpy as np
+from dataclasses import dataclass
 
 from sasnet_live.errors import InputError
-from sasnet_live.geometry import ScanGeometry
-from sasnet_live.sinks.tiff_pages import storable
+from sasnet_live.parameters import parameter
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
-
-Output = Literal["rendered", "warped", "both"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +16,8 @@ class ReprocessSettings:
 
     Attributes
     ----------
-    geometry
-        How the lines were recorded.
-    model, device, precision, temporal, search_px
-        As `sasnet_live.registrar.Registrar` takes them.
-    output
-        "rendered", "warped", or "both": two files, named ``_rendered`` and ``_warped``.
+    registrar
+        What registers. With its output "both", two files are written, named ``_rendered`` and ``_warped``.
     align_on
         The channel in which the displacement is found, by index or name; the others are moved with it.
     axes
@@ -47,28 +37,26 @@ class ReprocessSettings:
         through, say.
     """
 
-    geometry: ScanGeometry = field(default_factory=ScanGeometry)
-    model: str = "default"
-    device: str = "auto"
-    precision: Precision = "auto"
-    temporal: bool = True
-    search_px: float | None = None
-    output: Output = "rendered"
-    align_on: int | str = 0
-    axes: str | None = None
-    allow_missing: bool = False
-    largest_mib: float = LARGEST_MIB
-    dtype: str | None = None
-    overwrite: bool = False
-    resume: bool = False
-    include_registered: bool = False
+    registrar: RegistrarSettings = RegistrarSettings()
+    align_on: int | str = parameter("0", "Channel, by number or name, in which the displacement is found.")
+    axes: str | None = parameter(None, "What the axes are, where a file has them wrong: T, Z, C, P.")
+    allow_missing: bool = parameter(False, "Register what is whole of a truncated file.")
+    largest_mib: float = parameter(
+        LARGEST_MIB, "Memory that a frame may take unpacked, however small its file.", unit="MiB", at_least=1
+    )
+    dtype: str | None = parameter(None, "Data type to write, such as float32; by default the input's.")
+    overwrite: bool = parameter(False, "Replace outputs that are there.")
+    resume: bool = parameter(False, "Go on with interrupted outputs; leave complete ones as they are.")
+    include_registered: bool = parameter(False, "Take also files that this program has registered.")
 
     def __post_init__(self) -> None:
-        if self.output not in get_args(Output):
-            raise InputError(f"output is {self.output!r}; expected one of {', '.join(get_args(Output))}")
         if self.overwrite and self.resume:
             raise InputError("overwrite and resume exclude each other; give one of them")
         if self.dtype is not None:
+            import numpy as np
+
+            from sasnet_live.sinks.tiff_pages import storable
+
             try:
                 storable(np.dtype(self.dtype))
             except TypeError:

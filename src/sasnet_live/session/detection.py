@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sasnet_live.frame import Pixels
 from sasnet_live.geometry import ScanGeometry
@@ -30,19 +30,6 @@ def detect(frame: Pixels, known: ScanGeometry) -> Background[DetectedGeometry]:
         return detect_geometry(frame, known)
 
     return Background(work, "detect")
-
-
-def as_settings(geometry: ScanGeometry) -> dict[str, Any]:
-    """A geometry by the names of `LiveSettings`."""
-    return {
-        "line_axis": geometry.line_axis,
-        "first": geometry.first,
-        "mirrored": geometry.backward_mirrored,
-        "line_offset": geometry.line_offset,
-        "slow_axis": geometry.slow_axis,
-        "crop_start": geometry.crop[0],
-        "crop_end": geometry.crop[1],
-    }
 
 
 def in_words(found: DetectedGeometry) -> str:

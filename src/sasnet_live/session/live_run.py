@@ -14,6 +14,7 @@ from sasnet_live.live.channels import ChannelRegistrar, FrameRegistrar
 from sasnet_live.live.pipeline import LivePipeline
 from sasnet_live.live.queue import Policy
 from sasnet_live.live.status import PipelineStatus, StreamReport, in_words
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.protocol import FrameSink
 
 from .by_channel import names_of_channels
@@ -77,7 +78,7 @@ class LiveRun:
         policy: Policy,
         hooks: Hooks,
     ) -> None:
-        self.geometry = settings.geometry
+        self.geometry = settings.registrar.geometry
         self.live = LiveSource(settings, core)
         self.channels: tuple[str, ...] = ()
         self.description: dict[str, str] = {}
@@ -85,7 +86,7 @@ class LiveRun:
         self.closing_error: Exception | None = None
         self.is_cut_short = False
         self._hooks = hooks
-        self._process = ChannelRegistrar(_registrar_factory(settings), settings.align_on or None)
+        self._process = ChannelRegistrar(_registrar_factory(settings.registrar), settings.align_on or None)
         self.pipeline = LivePipeline(
             self._register, sinks, policy, prepare=self._prepare, geometry=self.geometry, name="sasnet-live"
         )
@@ -185,20 +186,10 @@ class LiveRun:
         self._hooks.stream_ended(self, report)
 
 
-def _registrar_factory(settings: LiveSettings) -> Callable[[], FrameRegistrar]:
+def _registrar_factory(settings: RegistrarSettings) -> Callable[[], FrameRegistrar]:
     def make() -> FrameRegistrar:
         # torch is loaded here, in the pipeline's thread.
-        from sasnet_live.registrar import Registrar
-
         leave_one_core()
-        return Registrar(
-            settings.model,
-            geometry=settings.geometry,
-            device=settings.device,
-            output=settings.output,
-            precision=settings.precision,
-            temporal=settings.temporal,
-            search_px=settings.search_px or None,
-        )
+        return settings.make()
 
     return make

@@ -58,7 +58,10 @@ class LiveSource:
             if not settings.folder:
                 raise InputError("no folder to watch; choose the one that frames are written into")
             self.source = self._folder = watch_folder(
-                settings.folder, settings.geometry, align_on=settings.align_on or None, settle_s=settings.settle_s
+                settings.folder,
+                settings.registrar.geometry,
+                align_on=settings.align_on or None,
+                settle_s=settings.settle_s,
             )
             return
         from sasnet_live.sources.micromanager import MicroManagerSource

@@ -86,7 +86,7 @@ class RecordingPlan:
         stem = f"{name}_{(now or datetime.now()):%Y%m%d-%H%M%S}"
         image = settings.record_format
         images: dict[Content, Path] = {"registered": folder / f"{stem}.{image}"}
-        if settings.output == "both":
+        if settings.registrar.output == "both":
             images["warped"] = folder / f"{stem}_warped.{image}"
         if settings.record_raw:
             images["raw"] = folder / f"{stem}_raw.{image}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from sasnet_live.files import write_whole
-from sasnet_live.geometry import LineAxis, Pass, ScanGeometry, SlowAxis
+from sasnet_live.parameters import check_values, parameter, read_what_fits
+from sasnet_live.settings import RegistrarSettings
 
 from .pictures import KINDS
 
@@ -20,8 +22,6 @@ PolicyChoice = Literal["auto", "latest", "all"]
 RecordFormat = Literal["ome.tiff", "ome.zarr"]
 Arrangement = Literal["side by side", "stacked"]
 Level = Literal["easy", "medium", "hard"]
-Output = Literal["rendered", "warped", "both"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 LONGEST_SETTLE_S = 3600.0
 """Longer than any program rests in the middle of a file."""
@@ -37,10 +37,8 @@ class LiveSettings:
         Where frames come from; the folder that is watched; which simulated scanner.
     settle_s
         How long a file in the watched folder must not have changed before it counts as complete.
-    line_axis, first, mirrored, line_offset, crop_start, crop_end, slow_axis
-        See `ScanGeometry`.
-    model, device, precision, output, temporal, search_px
-        See `Registrar`; `search_px` 0: a tenth of the line. `model` may be the path of a weights file.
+    registrar
+        What registers, and how lines are laid out.
     previous_model
         The model used before fine-tuned weights were taken; empty if there is none to go back to.
     policy
@@ -57,72 +55,55 @@ class LiveSettings:
         The groups that are open.
     """
 
-    source: SourceKind = "simulated"
-    folder: str = ""
-    settle_s: float = 0.3
-    level: Level = "medium"
-    line_axis: LineAxis = "rows"
-    first: Pass = "forward"
-    mirrored: bool = False
-    line_offset: int = 0
-    crop_start: int = 0
-    crop_end: int = 0
-    slow_axis: SlowAxis = "continuous"
-    model: str = "default"
+    source: SourceKind = parameter(
+        "simulated",
+        "Where frames come from. Micro-Manager: acquisitions, live mode and snaps of napari-micromanager or of a "
+        "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes.",
+    )
+    folder: str = parameter("", "Folder that another program writes TIFF files into.")
+    settle_s: float = parameter(
+        0.3,
+        "A file counts as complete when it has not changed for so long. Take more where the other program pauses in "
+        "the middle of a file.",
+        unit="s",
+        at_least=0,
+        at_most=LONGEST_SETTLE_S,
+    )
+    level: Level = parameter("medium", "How far the passes of the simulated scanner are apart, and how noisy they are.")
+    registrar: RegistrarSettings = RegistrarSettings()
     previous_model: str = ""
-    device: str = "auto"
-    precision: Precision = "auto"
-    output: Output = "rendered"
-    temporal: bool = True
-    search_px: int = 0
-    policy: PolicyChoice = "auto"
-    align_on: str = ""
-    record_folder: str = ""
-    record_name: str = "scan"
-    record_format: RecordFormat = "ome.tiff"
-    record_raw: bool = True
-    record_metrics: bool = True
+    policy: PolicyChoice = parameter(
+        "auto",
+        "When frames come faster than they are registered. Newest: older ones are dropped and counted. Every: they "
+        "wait, on disk if need be. Automatic: every frame while recording.",
+    )
+    align_on: str = parameter(
+        "",
+        "Name or number of the channel whose displacement moves all others of the same scan. Empty: each channel by "
+        "itself.",
+    )
+    record_folder: str = parameter("", "Folder that recordings are written to.")
+    record_name: str = parameter(
+        "scan", "Beginning of the file names; date and time are added, so nothing is replaced."
+    )
+    record_format: RecordFormat = parameter(
+        "ome.tiff", "OME-TIFF is one file that every program reads; OME-Zarr is a folder for very large recordings."
+    )
+    record_raw: bool = parameter(True, "Write the frames as acquired to a second file.")
+    record_metrics: bool = parameter(True, "Write a CSV table with a row a frame.")
     layers: tuple[str, ...] = ("raw", "registered")
-    arrangement: Arrangement = "side by side"
-    overlay: bool = True
+    arrangement: Arrangement = parameter("side by side", "How the layers are laid out on the canvas.")
+    overlay: bool = parameter(True, "Write NCC, SSIM, shift and speed on the canvas, coloured by trust.")
     expanded: tuple[str, ...] = ()
 
-    @property
-    def geometry(self) -> ScanGeometry:
-        """How the lines are recorded."""
-        return ScanGeometry(
-            line_axis=self.line_axis,
-            first=self.first,
-            backward_mirrored=self.mirrored,
-            line_offset=self.line_offset,
-            crop=(self.crop_start, self.crop_end),
-            slow_axis=self.slow_axis,
-        )
+    def __post_init__(self) -> None:
+        check_values(self)
 
     @classmethod
-    def from_mapping(cls, values: dict[str, Any]) -> LiveSettings:
+    def from_mapping(cls, values: Mapping[str, Any]) -> LiveSettings:
         """From what was stored, perhaps by another version: what is unknown or does not fit is left at its default."""
-        kept: dict[str, Any] = {}
-        hints = get_type_hints(cls)
-        for field in fields(cls):
-            value = values.get(field.name, field.default)
-            if isinstance(field.default, tuple):
-                fits = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-                value = tuple(value) if fits else value
-            else:
-                fits = type(value) is type(field.default)
-                allowed = get_args(hints[field.name])
-                fits = fits and (not allowed or value in allowed)
-            if fits:
-                kept[field.name] = value
-        if not set(kept.get("layers", ())) & set(KINDS):
-            kept.pop("layers", None)
-        for name in ("crop_start", "crop_end", "search_px"):
-            if kept.get(name, 0) < 0:
-                del kept[name]
-        if not 0 <= kept.get("settle_s", 0.0) <= LONGEST_SETTLE_S:
-            del kept["settle_s"]
-        return cls(**kept)
+        kept = read_what_fits(cls, values)
+        return kept if set(kept.layers) & set(KINDS) else replace(kept, layers=cls.layers)
 
 
 class SettingsStore:
@@ -139,7 +120,7 @@ class SettingsStore:
         if self.path is not None and self.path.is_file():
             try:
                 return LiveSettings.from_mapping(json.loads(self.path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, AttributeError) as error:
+            except (OSError, ValueError, TypeError) as error:
                 _log.warning("%s cannot be read, starting with the defaults: %s", self.path, error)
         return LiveSettings()
 

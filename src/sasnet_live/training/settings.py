@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.files import write_whole
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.network.config import PRESETS, SASNetConfig
+from sasnet_live.parameters import check_values, parameter, read_settings
+from sasnet_live.settings import Precision
 
 from .weights import LossWeights
 
 FILE = "settings.json"
 
 Scanner = Literal["any", "one"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -61,43 +62,39 @@ class TrainingSettings:
         Simulated frames a level that checkpoints are chosen by.
     """
 
-    preset: str = "lite"
-    channels: tuple[int, ...] = ()
-    steps: int = 8000
-    batch_size: int = 8
-    learning_rate: float = 2e-3
-    seed: int = 0
-    height: int = 192
-    width: int = 320
-    scanner: Scanner = "any"
-    workers: int = 1
-    precision: Precision = "auto"
-    averaging: float = 0.998
-    losses: LossWeights = field(default_factory=LossWeights)
-    recordings: tuple[str, ...] = ()
-    simulated_share: float = 0.5
-    geometry: ScanGeometry = field(default_factory=ScanGeometry)
-    initial_weights: str = ""
-    validate_every: int = 250
-    validation_frames: int = 6
+    preset: str = parameter("lite", "Architecture: lite, full, paper.")
+    channels: tuple[int, ...] = parameter((), "Feature channels at each scale in place of the preset's.")
+    steps: int = parameter(8000, "Training steps.", at_least=1)
+    batch_size: int = parameter(8, "Samples a step, in each process.", at_least=1)
+    learning_rate: float = parameter(2e-3, "Its peak.")
+    seed: int = parameter(0, "Of weights, samples and batches.", at_least=0)
+    workers: int = parameter(1, "Processes that make samples.", at_least=1)
+    height: int = parameter(192, "Lines of a raw training frame.")
+    width: int = parameter(320, "Px of a line of a training frame.")
+    scanner: Scanner = parameter(
+        "any", "Simulated samples of any scanner; or of one, without truth, as in the published protocol."
+    )
+    precision: Precision = parameter(
+        "auto", "Arithmetic of the convolutions; auto is bf16 where the device computes it fast, else fp32."
+    )
+    averaging: float = parameter(0.998, "Decay of the average of the weights that is saved.")
+    losses: LossWeights = LossWeights()
+    recordings: tuple[str, ...] = parameter((), "Raw TIFF stacks to train on without truth. None: the simulator alone.")
+    simulated_share: float = parameter(0.5, "Part of simulated samples beside recordings.")
+    initial_weights: str = parameter("", "Weights to start from: a model's name or a file.")
+    validate_every: int = parameter(250, "Steps between validations and checkpoints.", at_least=1)
+    validation_frames: int = parameter(6, "Simulated frames a level to validate on.", at_least=1)
+    geometry: ScanGeometry = ScanGeometry()
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise InputError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
-        if self.precision not in get_args(Precision):
-            raise InputError(f"precision is {self.precision!r}; expected one of {', '.join(get_args(Precision))}")
-        if self.scanner not in get_args(Scanner):
-            raise InputError(f"scanner is {self.scanner!r}; expected one of {', '.join(get_args(Scanner))}")
-        for name in ("steps", "batch_size", "workers", "validate_every", "validation_frames"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_values(self)
         if self.height < 32 or self.width < 64 or self.height % 2:
             # An odd number of lines gives one pass a line more, now this one, now the other: samples of two sizes.
             raise InputError(
                 f"training frames of {self.height} x {self.width} came; expected at least 32 x 64, an even height"
             )
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; expected 0 or more")
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number above 0")
         for name in ("averaging", "simulated_share"):
@@ -120,12 +117,7 @@ class TrainingSettings:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingSettings:
         """The reverse; unknown keys are refused."""
-        values = dict(values)
-        try:
-            losses, geometry = LossWeights(**values.pop("losses", {})), ScanGeometry(**values.pop("geometry", {}))
-            return cls(losses=losses, geometry=geometry, **values)
-        except TypeError as error:
-            raise InputError(f"the settings of this run are not those of this version: {error}") from error
+        return read_settings(cls, values)
 
     @staticmethod
     def are_in(folder: Path) -> bool:

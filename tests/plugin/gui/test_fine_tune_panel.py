@@ -62,13 +62,13 @@ def test_from_live_frames_to_new_weights_and_back(
     assert panel._curve.getData()[1].tolist() == [0.9, 0.95]
     assert "0.890 before, 0.930 now" in panel.state.text()
     panel.use_button.click()
-    assert widget.settings.model == str(weights)
+    assert widget.settings.registrar.model == str(weights)
     assert widget.settings.previous_model == "correspondence"
     target = len(widget.history) + 3
     qtbot.waitUntil(lambda: widget.engine.describe().get("weights_sha256", "") != "", timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: len(widget.history) >= min(target, 3), timeout=PATIENCE_MS)
     widget.form.model.back.click()
-    assert (widget.settings.model, widget.settings.previous_model) == ("correspondence", "")
+    assert (widget.settings.registrar.model, widget.settings.previous_model) == ("correspondence", "")
     assert not said
     widget.shut_down()
     assert job.closed

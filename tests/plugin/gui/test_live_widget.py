@@ -16,10 +16,12 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox
 
 from sasnet_live.frame import RegistrationMetrics
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.plugin.live.display import FIGURES_EVERY_S
 from sasnet_live.plugin.live.live_widget import LiveWidget
 from sasnet_live.session.settings import SettingsStore
 from sasnet_live.session.trust import Figures
+from sasnet_live.settings import RegistrarSettings
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("small_scanner")]
 
@@ -249,7 +251,7 @@ def test_changing_the_geometry_starts_again(qtbot: Any, open_widget: Any) -> Non
     widget, _ = open_widget()
     widget.start()
     until_frames(qtbot, widget)
-    widget.form.scan.crop_start.setValue(6)
+    widget.form.scan.crop[0].setValue(6)
     assert "crop 6, 0" in widget.form.groups["geometry"].value
     qtbot.waitUntil(
         lambda: (
@@ -319,8 +321,8 @@ def test_recording_without_a_folder_says_what_to_do(qtbot: Any, open_widget: Any
     ("change", "words"),
     [
         ({"source": "folder", "folder": ""}, "choose the one that frames are written into"),
-        ({"model": "/nowhere/x.safetensors"}, "no such weights file"),
-        ({"device": "cuda:7"}, "cpu"),
+        ({"registrar": RegistrarSettings("/nowhere/x.safetensors")}, "no such weights file"),
+        ({"registrar": RegistrarSettings("correspondence", "cuda:7")}, "cpu"),
     ],
 )
 def test_errors_say_what_to_do_and_leave_the_widget_usable(
@@ -355,14 +357,14 @@ def test_two_viewers_register_side_by_side(qtbot: Any, open_widget: Any, make_na
 
 def test_settings_are_kept_for_the_next_session(qtbot: Any, open_widget: Any) -> None:
     widget, viewer = open_widget()
-    widget.form.scan.mirrored.setChecked(True)
+    widget.form.scan.backward_mirrored.setChecked(True)
     widget.form.output.output.choose("warped")
     widget.form.groups["geometry"].set_open(True)
     viewer.window.remove_dock_widget(widget)
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     again, _ = open_widget(viewer)
-    assert again.form.scan.mirrored.isChecked()
-    assert again.settings.output == "warped"
+    assert again.form.scan.backward_mirrored.isChecked()
+    assert again.settings.registrar.output == "warped"
     assert again.form.groups["geometry"].open
     assert "mirrored" in again.form.groups["geometry"].value
     again.shut_down()
@@ -443,11 +445,11 @@ def test_detect_reads_the_geometry_off_the_last_frame(qtbot: Any, open_widget: A
     widget.start()
     until_frames(qtbot, widget)
     widget.form.scan.line_axis.choose("columns")
-    widget.form.scan.mirrored.setChecked(True)
+    widget.form.scan.backward_mirrored.setChecked(True)
     qtbot.waitUntil(widget.form.detect_button.isEnabled, timeout=PATIENCE_MS)
     widget.form.detect_button.click()
     qtbot.waitUntil(lambda: "Found" in widget.form.scan.finding, timeout=PATIENCE_MS)
-    assert (widget.settings.line_axis, widget.settings.mirrored) == ("rows", False)
+    assert widget.settings.registrar.geometry == ScanGeometry()
     assert "rows" in widget.form.scan.finding
     assert "%" in widget.form.scan.finding
     assert "rows, forward first" in widget.form.groups["geometry"].value

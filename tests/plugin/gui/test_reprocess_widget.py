@@ -11,8 +11,10 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication
 
+from sasnet_live.geometry import ScanGeometry
 from sasnet_live.plugin.reprocess.reprocess_widget import ReprocessWidget
 from sasnet_live.session.settings import LiveSettings, SettingsStore
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.simulation import random_scanner, record
 
 pytestmark = pytest.mark.gui
@@ -170,7 +172,7 @@ def test_errors_say_what_to_do(
         viewer.add_points([[0, 0]])
     elif what == "unknown model":
         viewer.add_image(raw)
-        store.save(replace(store.load(), model="lit"))
+        store.save(replace(store.load(), registrar=RegistrarSettings("lit")))
     elif what in ("no files", "no folder"):
         widget.what.choose("files")
         widget.folder.set_path("" if what == "no folder" else "/tmp")
@@ -198,7 +200,11 @@ def test_closing_while_it_runs_ends_it(qtbot: Any, widget: Any, raw: np.ndarray)
 
 
 def test_settings_of_the_live_widget_are_shown(widget: Any, store: SettingsStore) -> None:
-    store.save(LiveSettings(line_axis="columns", output="warped", model="correspondence"))
+    store.save(
+        LiveSettings(
+            registrar=RegistrarSettings("correspondence", output="warped", geometry=ScanGeometry(line_axis="columns"))
+        )
+    )
     widget._show_settings()
     assert "columns" in widget.settings_line.text()
     assert "warped" in widget.settings_line.text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -131,7 +131,7 @@ class LiveForm(QWidget):
 
     def show_values(self, engine: LiveEngine) -> None:
         """What the headers of the groups say."""
-        self.groups["geometry"].set_value(geometry_panel.summary(self.settings.geometry))
+        self.groups["geometry"].set_value(geometry_panel.summary(self.settings.registrar.geometry))
         self.groups["model"].set_value(model_panel.summary(self.settings, engine.describe()))
         self.groups["output"].set_value(output_panel.summary(self.settings))
         self.groups["fine_tune"].set_value(self.fine_tune.summary())
@@ -142,11 +142,12 @@ class LiveForm(QWidget):
         self.fine_tune.set_colours(palette.background, palette.text)
 
     def _on_edited(self, *_: Any) -> None:
-        values: dict[str, Any] = {}
+        before = self.settings
         for panel in self._panels:
-            values.update(panel.values())
-        values["expanded"] = tuple(name for name, group in self.groups.items() if group.open)
-        before, self.settings = self.settings, replace(self.settings, **values)
-        changed = {name for name in values if getattr(before, name) != getattr(self.settings, name)}
+            self.settings = panel.chosen(self.settings)
+        expanded = tuple(name for name, group in self.groups.items() if group.open)
+        self.settings = replace(self.settings, expanded=expanded)
+        names = (one.name for one in fields(before))
+        changed = {name for name in names if getattr(before, name) != getattr(self.settings, name)}
         if changed:
             self.changed.emit(changed)

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, QTimer
@@ -19,7 +19,7 @@ from sasnet_live.plugin.preferences import display_preferences, settings_store
 from sasnet_live.plugin.widgets.dock import DockWidget
 from sasnet_live.plugin.widgets.theme import Palette
 from sasnet_live.session.background import Background
-from sasnet_live.session.detection import as_settings, detect, in_words
+from sasnet_live.session.detection import detect, in_words
 from sasnet_live.session.engine import EngineState, LiveEngine
 from sasnet_live.session.history import History
 from sasnet_live.session.microscope import toggle_live
@@ -193,7 +193,7 @@ class LiveWidget(DockWidget):
             return
         self.form.groups["geometry"].set_open(True)
         self.form.scan.show_finding("Looking at the last frame\N{HORIZONTAL ELLIPSIS}")
-        self._detection = detect(scan.frame.data, self.settings.geometry)
+        self._detection = detect(scan.frame.data, self.settings.registrar.geometry)
         self._timer.start(self._running_ms)
 
     def _show_detected(self, detection: Background[DetectedGeometry]) -> None:
@@ -203,7 +203,7 @@ class LiveWidget(DockWidget):
             self.form.scan.show_finding("")
             complain(error)
             return
-        self.form.edit(**as_settings(found.geometry))
+        self.form.edit(registrar=replace(self.settings.registrar, geometry=found.geometry))
         self.form.scan.show_finding(in_words(found))
 
     def _toggle_recording(self) -> None:

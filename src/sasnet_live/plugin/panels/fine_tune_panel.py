@@ -48,17 +48,17 @@ class FineTunePanel(QWidget):
         self._shown: FineTuneState | None = None
         self.source = Choice(
             [("live", "live frames"), ("files", "recordings\N{HORIZONTAL ELLIPSIS}")],
-            "Train on the next live frames, or on raw recordings on disk.",
             "Train on",
+            "Train on the next live frames, or on raw recordings on disk.",
         )
         self.frames = Number(
             FEWEST_FRAMES,
             1024,
-            "How many live frames to take. Every eighth is kept aside to choose and to judge weights by.",
             "Frames",
+            "How many live frames to take. Every eighth is kept aside to choose and to judge weights by.",
         )
         self.frames.setValue(64)
-        self.minutes = Number(1, 600, "How long to train; live registration goes on meanwhile.", "Time", suffix=" min")
+        self.minutes = Number(1, 600, "Time", "How long to train; live registration goes on meanwhile.", suffix=" min")
         self.minutes.setValue(10)
         self.start_button = QPushButton("Fine-tune")
         self.start_button.setToolTip("Train without truth in the background: the forward pass stands in for it.")
@@ -130,8 +130,8 @@ class FineTunePanel(QWidget):
         try:
             job = FineTuneSettings(
                 tuple(str(path) for path in recordings),
-                live.model,
-                live.geometry,
+                live.registrar.model,
+                live.registrar.geometry,
                 float(self.minutes.value()),
                 **training,
             )

@@ -2,58 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
 from sasnet_live.geometry import ScanGeometry
+from sasnet_live.parameters import parameter_at
+from sasnet_live.plugin.panels.settings_panel import SettingsPanel
 from sasnet_live.plugin.widgets.parts import Choice, Number, form, row
 from sasnet_live.session.settings import LiveSettings
 
 
-class GeometryPanel(QWidget):
+class GeometryPanel(SettingsPanel):
     """Scan geometry: line axis, first pass, mirroring, offset, crop, slow axis."""
-
-    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.line_axis = Choice(
-            [("rows", "rows"), ("columns", "columns")],
-            "Whether a scan line is a row or a column of the frame.",
-            "Lines are",
+        self.line_axis = self.field(
+            "registrar.geometry.line_axis", Choice([("rows", "rows"), ("columns", "columns")], "Lines are")
         )
-        self.first = Choice(
-            [("forward", "forward"), ("backward", "backward")],
-            "Which way the beam went along the first line of the frame.",
-            "First line",
+        self.first = self.field(
+            "registrar.geometry.first", Choice([("forward", "forward"), ("backward", "backward")], "First line")
         )
-        self.mirrored = QCheckBox("stored right to left")
-        self.mirrored.setToolTip("Backward lines are stored in the order of time, so every other line is mirrored.")
-        self.slow_axis = Choice(
-            [("continuous", "moves on (zig-zag)"), ("interleaved", "steps each line"), ("stepped", "steps each pair")],
-            "How the slow axis moves. Moves on: all the time, the beam zig-zags. Steps each line: after every line. "
-            "Steps each pair: both passes are at the same place, as in probe microscopes.",
-            "Slow axis",
+        self.backward_mirrored = self.field("registrar.geometry.backward_mirrored", QCheckBox("stored right to left"))
+        moves = [
+            ("continuous", "moves on (zig-zag)"),
+            ("interleaved", "steps each line"),
+            ("stepped", "steps each pair"),
+        ]
+        self.slow_axis = self.field("registrar.geometry.slow_axis", Choice(moves, "Slow axis"))
+        self.line_offset = self.field(
+            "registrar.geometry.line_offset", Number(-4096, 4096, "Line offset", suffix=" px")
         )
-        self.line_offset = Number(
-            -4096,
-            4096,
-            "Known constant displacement of backward lines, px to the right, where the search starts. "
-            "Leave 0 unless it is more than a tenth of the line.",
-            "Line offset",
-            suffix=" px",
-        )
-        self.crop_start = Number(0, 4096, "Turnaround px dropped at the left end of each line.", "Crop, left")
-        self.crop_end = Number(0, 4096, "Turnaround px dropped at the right end of each line.", "Crop, right")
+        tip = parameter_at(LiveSettings, "registrar.geometry.crop").help
+        self.crop = (Number(0, 4096, "Crop, left", tip), Number(0, 4096, "Crop, right", tip))
+        self.field_of_parts("registrar.geometry.crop", self._read_crop, self._write_crop)
+        for number in self.crop:
+            number.valueChanged.connect(self.edited)
         fields, layout = form()
         row(layout, "Lines are", self.line_axis)
         row(layout, "First line", self.first)
-        row(layout, "Backward", self.mirrored)
+        row(layout, "Backward", self.backward_mirrored)
         row(layout, "Slow axis", self.slow_axis)
         row(layout, "Offset", self.line_offset)
-        row(layout, "Crop ends", self.crop_start, self.crop_end)
+        row(layout, "Crop ends", *self.crop)
         self._finding = QLabel()
         self._finding.setWordWrap(True)
         self._finding.setContentsMargins(18, 0, 0, 4)
@@ -63,35 +53,13 @@ class GeometryPanel(QWidget):
         outer.setSpacing(2)
         outer.addWidget(fields)
         outer.addWidget(self._finding)
-        for choice in (self.line_axis, self.first, self.slow_axis):
-            choice.chosen.connect(self._edited)
-        for number in (self.line_offset, self.crop_start, self.crop_end):
-            number.valueChanged.connect(self._edited)
-        self.mirrored.toggled.connect(self._edited)
 
-    def show_settings(self, settings: LiveSettings) -> None:
-        """Show values without saying that they changed."""
-        blocker = QSignalBlocker(self)
-        self.line_axis.choose(settings.line_axis)
-        self.first.choose(settings.first)
-        self.mirrored.setChecked(settings.mirrored)
-        self.slow_axis.choose(settings.slow_axis)
-        self.line_offset.setValue(settings.line_offset)
-        self.crop_start.setValue(settings.crop_start)
-        self.crop_end.setValue(settings.crop_end)
-        blocker.unblock()
+    def _read_crop(self) -> tuple[int, int]:
+        return self.crop[0].value(), self.crop[1].value()
 
-    def values(self) -> dict[str, Any]:
-        """What is chosen, by the names of `LiveSettings`."""
-        return {
-            "line_axis": self.line_axis.value,
-            "first": self.first.value,
-            "mirrored": self.mirrored.isChecked(),
-            "slow_axis": self.slow_axis.value,
-            "line_offset": self.line_offset.value(),
-            "crop_start": self.crop_start.value(),
-            "crop_end": self.crop_end.value(),
-        }
+    def _write_crop(self, crop: tuple[int, int]) -> None:
+        for number, px in zip(self.crop, crop, strict=True):
+            number.setValue(px)
 
     def show_finding(self, text: str) -> None:
         """What detection found, and how sure it is; empty to say nothing."""
@@ -103,9 +71,10 @@ class GeometryPanel(QWidget):
         """What detection found."""
         return str(self._finding.text())
 
-    def _edited(self) -> None:
+    def edited(self) -> None:
+        """The user changed something: what was found is not the state any more."""
         self.show_finding("")
-        self.changed.emit()
+        super().edited()
 
 
 def summary(geometry: ScanGeometry) -> str:

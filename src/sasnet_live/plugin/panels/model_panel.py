@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from sasnet_live.network.names import DEFAULT, model_names
+from sasnet_live.parameters import parameter_at
+from sasnet_live.plugin.panels.settings_panel import SettingsPanel
 from sasnet_live.plugin.widgets.parts import Choice, Number, form, row
 from sasnet_live.session.settings import LiveSettings
 
@@ -22,38 +24,31 @@ _NAMES = {
 _OWN = object()
 
 
-class ModelPanel(QWidget):
+class ModelPanel(SettingsPanel):
     """Model, device, precision, running estimate, search range."""
-
-    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = Choice(
             [(name, _NAMES.get(name, name)) for name in available_models()],
-            "The weights that render backward lines. Correspondence moves lines only and matches their gain: "
-            "nothing learned.",
             "Model",
+            parameter_at(LiveSettings, "registrar.model").help,
         )
         self.model.addItem("other weights\N{HORIZONTAL ELLIPSIS}", _OWN)
         self.back = QPushButton("Back to the weights before")
         self.back.setToolTip("Use the model again that was in use before fine-tuned weights were taken.")
-        self.device = Choice([("auto", "automatic"), ("cpu", "CPU")], "Where the network runs.", "Device")
-        self.precision = Choice(
-            [("auto", "automatic"), ("fp32", "32 bit"), ("bf16", "16 bit (bf16)"), ("fp16", "16 bit (fp16)")],
-            "Of the network's arithmetic: automatic is 16 bit on a GPU and 32 bit on a CPU.",
-            "Precision",
+        self.device = self.field(
+            "registrar.device", Choice([("auto", "automatic"), ("cpu", "CPU")], "Device"), write=self._write_device
         )
-        self.temporal = QCheckBox("use earlier frames")
-        self.temporal.setToolTip("A running estimate of the displacement steadies each frame. Off: each by itself.")
-        self.search_px = Number(
-            0,
-            1024,
-            "Largest displacement looked for, either side of the line offset; up to three times as far where a first "
-            "frame clearly fits better there.",
-            "Search range",
-            suffix=" px",
-            special="a tenth of the line",
+        widths = [("auto", "automatic"), ("fp32", "32 bit"), ("bf16", "16 bit (bf16)"), ("fp16", "16 bit (fp16)")]
+        self.precision = self.field("registrar.precision", Choice(widths, "Precision"))
+        self.temporal = self.field("registrar.temporal", QCheckBox("use earlier frames"))
+        search = Number(0, 1024, "Search range", suffix=" px", special="a tenth of the line")
+        self.search_px = self.field(
+            "registrar.search_px",
+            search,
+            read=lambda: float(search.value()) or None,
+            write=lambda px: search.setValue(round(px or 0)),
         )
         self._memory = QLabel("")
         self._memory.setToolTip("Free memory of the device.")
@@ -72,36 +67,18 @@ class ModelPanel(QWidget):
         self._chosen = "default"
         self.model.chosen.connect(self._on_model)
         self.back.clicked.connect(self.go_back)
-        for choice in (self.device, self.precision):
-            choice.chosen.connect(self.changed)
-        self.temporal.toggled.connect(self.changed)
-        self.search_px.valueChanged.connect(self.changed)
+        self.field_of_parts("registrar.model", lambda: self._chosen, self._choose_model)
+        self.field_of_parts("previous_model", lambda: self._previous, self._write_previous)
         self.back.setVisible(False)
 
-    def show_settings(self, settings: LiveSettings) -> None:
-        """Show values without saying that they changed."""
-        blocker = QSignalBlocker(self)
-        self._choose_model(settings.model)
-        self._previous = settings.previous_model
-        self.back.setVisible(bool(self._previous))
-        if self.device.findData(settings.device) < 0:
-            self.device.addItem(settings.device, settings.device)
-        self.device.choose(settings.device)
-        self.precision.choose(settings.precision)
-        self.temporal.setChecked(settings.temporal)
-        self.search_px.setValue(settings.search_px)
-        blocker.unblock()
+    def _write_device(self, device: str) -> None:
+        if self.device.findData(device) < 0:
+            self.device.addItem(device, device)
+        self.device.choose(device)
 
-    def values(self) -> dict[str, Any]:
-        """What is chosen, by the names of `LiveSettings`."""
-        return {
-            "model": self._chosen,
-            "previous_model": self._previous,
-            "device": self.device.value,
-            "precision": self.precision.value,
-            "temporal": self.temporal.isChecked(),
-            "search_px": self.search_px.value(),
-        }
+    def _write_previous(self, model: str) -> None:
+        self._previous = model
+        self.back.setVisible(bool(model))
 
     def use(self, weights: str) -> None:
         """Take fine-tuned weights; the model before stays one click away."""
@@ -167,8 +144,8 @@ def weights_title(name: str) -> str:
 
 def summary(settings: LiveSettings, description: dict[str, str]) -> str:
     """Model and device in a few words: what runs, or what is chosen."""
-    model = description.get("model") or weights_title(settings.model).partition(" (")[0]
-    device = description.get("device") or settings.device
+    model = description.get("model") or weights_title(settings.registrar.model).partition(" (")[0]
+    device = description.get("device") or settings.registrar.device
     if device == "auto":
         return model
     words = {"cpu": "CPU", "cuda": "GPU"}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
+from sasnet_live.plugin.panels.settings_panel import SettingsPanel
 from sasnet_live.plugin.widgets.parts import Choice, form, row
 from sasnet_live.session.settings import LiveSettings
 
@@ -28,39 +26,21 @@ _TIPS = {
 }
 
 
-class OutputPanel(QWidget):
+class OutputPanel(SettingsPanel):
     """Output, policy, channel, layers, overlay."""
-
-    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.output = Choice(
-            [("rendered", "rendered"), ("warped", "warped"), ("both", "both")],
-            "Rendered: backward lines in the appearance of the forward pass, denoised. Warped: moved only, measured "
-            "intensities kept, for quantitative work.",
-            "Output",
-        )
-        self.policy = Choice(
-            [("auto", "automatic"), ("latest", "newest frame"), ("all", "every frame")],
-            "When frames come faster than they are registered. Newest: older ones are dropped and counted. Every: "
-            "they wait, on disk if need be. Automatic: every frame while recording.",
-            "Frames",
-        )
-        self.align_on = QLineEdit()
+        kinds = [("rendered", "rendered"), ("warped", "warped"), ("both", "both")]
+        self.output = self.field("registrar.output", Choice(kinds, "Output"))
+        policies = [("auto", "automatic"), ("latest", "newest frame"), ("all", "every frame")]
+        self.policy = self.field("policy", Choice(policies, "Frames"))
+        self.align_on = self.field("align_on", QLineEdit())
         self.align_on.setPlaceholderText("each by itself")
-        self.align_on.setToolTip(
-            "Name or number of the channel whose displacement moves all others of the same scan. Empty: each channel "
-            "by itself."
-        )
         self.align_on.setAccessibleName("Channel to align on")
-        self.arrangement = Choice(
-            [("side by side", "side by side"), ("stacked", "on top of each other")],
-            "How the layers are laid out on the canvas.",
-            "Layout",
-        )
-        self.overlay = QCheckBox("figures on the canvas")
-        self.overlay.setToolTip("Write NCC, SSIM, shift and speed on the canvas, coloured by trust.")
+        arrangements = [("side by side", "side by side"), ("stacked", "on top of each other")]
+        self.arrangement = self.field("arrangement", Choice(arrangements, "Layout"))
+        self.overlay = self.field("overlay", QCheckBox("figures on the canvas"))
         self.layers = {kind: QCheckBox(text) for kind, text in _SHOWN.items()}
         grid_widget = QWidget()
         grid = QGridLayout(grid_widget)
@@ -80,34 +60,16 @@ class OutputPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(fields)
-        for choice in (self.output, self.policy, self.arrangement):
-            choice.chosen.connect(self.changed)
-        self.align_on.editingFinished.connect(self.changed)
-        for box in (self.overlay, *self.layers.values()):
-            box.toggled.connect(self.changed)
+        self.field_of_parts("layers", self._read_layers, self._write_layers)
+        for box in self.layers.values():
+            box.toggled.connect(self.edited)
 
-    def show_settings(self, settings: LiveSettings) -> None:
-        """Show values without saying that they changed."""
-        blocker = QSignalBlocker(self)
-        self.output.choose(settings.output)
-        self.policy.choose(settings.policy)
-        self.align_on.setText(settings.align_on)
-        self.arrangement.choose(settings.arrangement)
-        self.overlay.setChecked(settings.overlay)
+    def _read_layers(self) -> tuple[str, ...]:
+        return tuple(kind for kind, box in self.layers.items() if box.isChecked())
+
+    def _write_layers(self, kinds: tuple[str, ...]) -> None:
         for kind, box in self.layers.items():
-            box.setChecked(kind in settings.layers)
-        blocker.unblock()
-
-    def values(self) -> dict[str, Any]:
-        """What is chosen, by the names of `LiveSettings`."""
-        return {
-            "output": self.output.value,
-            "policy": self.policy.value,
-            "align_on": str(self.align_on.text()).strip(),
-            "arrangement": self.arrangement.value,
-            "overlay": self.overlay.isChecked(),
-            "layers": tuple(kind for kind, box in self.layers.items() if box.isChecked()),
-        }
+            box.setChecked(kind in kinds)
 
     def untick(self, kind: str) -> None:
         """The user deleted a layer."""
@@ -118,4 +80,4 @@ def summary(settings: LiveSettings) -> str:
     """Output and layers in a few words."""
     extra = [kind for kind in settings.layers if kind not in ("raw", "registered")]
     policy = {"auto": [], "latest": ["newest frame"], "all": ["every frame"]}[settings.policy]
-    return ", ".join([settings.output, *policy, *extra])
+    return ", ".join([settings.registrar.output, *policy, *extra])

@@ -3,57 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from sasnet_live.plugin.panels.settings_panel import SettingsPanel
 from sasnet_live.plugin.widgets.parts import Choice, PathField, Seconds
 from sasnet_live.plugin.widgets.status_line import StatusLine
 from sasnet_live.session.microscope import camera_label, is_live
-from sasnet_live.session.settings import LONGEST_SETTLE_S, LiveSettings
+from sasnet_live.session.settings import LONGEST_SETTLE_S
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
 
-class SourcePanel(QWidget):
+class SourcePanel(SettingsPanel):
     """Status line, choice of the source, and what that source needs."""
 
-    changed = Signal()
     load_configuration = Signal(str)
     toggle_live = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.status = StatusLine()
-        self.kind = Choice(
-            [("camera", "Micro-Manager camera"), ("simulated", "simulated scanner"), ("folder", "folder to watch")],
-            "Where frames come from. Micro-Manager: acquisitions, live mode and snaps of napari-micromanager or of a "
-            "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes.",
-            "Source",
-        )
+        kinds = [("camera", "Micro-Manager camera"), ("simulated", "simulated scanner"), ("folder", "folder to watch")]
+        self.kind = self.field("source", Choice(kinds, "Source"))
         self.live = QPushButton("Live")
         self.live.setToolTip("Start or stop the live mode of the camera.")
         self.load = QPushButton("Load\N{HORIZONTAL ELLIPSIS}")
         self.load.setToolTip("Load a Micro-Manager configuration.")
-        self.level = Choice(
-            [("easy", "easy"), ("medium", "medium"), ("hard", "hard")],
-            "How far the passes of the simulated scanner are apart, and how noisy they are.",
-            "Simulated scanner",
+        levels = [("easy", "easy"), ("medium", "medium"), ("hard", "hard")]
+        self.level = self.field("level", Choice(levels, "Simulated scanner"))
+        self.folder = self.field(
+            "folder",
+            PathField(
+                "Folder to watch",
+                lambda present: QFileDialog.getExistingDirectory(self, "Watch", present or str(Path.home())),
+                placeholder="choose a folder",
+            ),
         )
-        self.folder = PathField(
-            "Folder that another program writes TIFF files into.",
-            "Folder to watch",
-            lambda present: QFileDialog.getExistingDirectory(self, "Watch", present or str(Path.home())),
-            placeholder="choose a folder",
-        )
-        self.settle = Seconds(
-            LONGEST_SETTLE_S,
-            "A file counts as complete when it has not changed for so long. Take more where the other program pauses "
-            "in the middle of a file.",
-            "Settle time",
-        )
+        self.settle = self.field("settle_s", Seconds(LONGEST_SETTLE_S, "Settle time"))
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)
@@ -72,32 +62,10 @@ class SourcePanel(QWidget):
         folder_line.addWidget(self.folder, 1)
         folder_line.addWidget(self.settle)
         layout.addLayout(folder_line)
-        self.kind.chosen.connect(self._on_kind)
-        self.level.chosen.connect(self.changed)
-        self.folder.changed.connect(self.changed)
-        self.settle.valueChanged.connect(self.changed)
+        self.kind.chosen.connect(self._arrange)
         self.live.clicked.connect(self.toggle_live)
         self.load.clicked.connect(self._ask_configuration)
         self._arrange()
-
-    def show_settings(self, settings: LiveSettings) -> None:
-        """Show values without saying that they changed."""
-        blocker = QSignalBlocker(self)
-        self.kind.choose(settings.source)
-        self.level.choose(settings.level)
-        self.folder.set_path(settings.folder)
-        self.settle.setValue(settings.settle_s)
-        blocker.unblock()
-        self._arrange()
-
-    def values(self) -> dict[str, Any]:
-        """What is chosen, by the names of `LiveSettings`."""
-        return {
-            "source": self.kind.value,
-            "level": self.level.value,
-            "folder": self.folder.path,
-            "settle_s": self.settle.value(),
-        }
 
     def show_core(self, core: CMMCorePlus | None) -> None:
         """Offer what the core can do now."""
@@ -105,10 +73,6 @@ class SourcePanel(QWidget):
         running = core is not None and has_camera and is_live(core)
         self.live.setEnabled(has_camera)
         self.live.setText("Stop live" if running else "Live")
-
-    def _on_kind(self) -> None:
-        self._arrange()
-        self.changed.emit()
 
     def _arrange(self) -> None:
         kind = self.kind.value

@@ -148,22 +148,13 @@ def reprocess_files(paths: Sequence[Path], folder: Path, settings: LiveSettings,
 
 def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> Outcome:
     # torch is loaded here, not in the GUI's thread.
-    from sasnet_live.registrar import Registrar
     from sasnet_live.reprocess.loop import register_scans
 
     use_all_cores()
     leading = data.shape[:-2]
     job.total = math.prod(leading)
-    registrar = Registrar(
-        settings.model,
-        geometry=settings.geometry,
-        device=settings.device,
-        output=settings.output,
-        precision=settings.precision,
-        temporal=settings.temporal,
-        search_px=settings.search_px or None,
-    )
-    both = settings.output == "both"
+    registrar = settings.registrar.make()  # torch is loaded here, not in the GUI's thread
+    both = settings.registrar.output == "both"
     registered: np.ndarray[Any, Any] | None = None
     warped: np.ndarray[Any, Any] | None = None
     figures: list[dict[str, Any]] = []
@@ -207,17 +198,7 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
     report = reprocess(
         paths,
         folder,
-        ReprocessSettings(
-            geometry=settings.geometry,
-            model=settings.model,
-            device=settings.device,
-            precision=settings.precision,
-            temporal=settings.temporal,
-            search_px=settings.search_px or None,
-            output=settings.output,
-            align_on=settings.align_on or 0,
-            overwrite=True,
-        ),
+        ReprocessSettings(settings.registrar, align_on=settings.align_on or "0", overwrite=True),
         progress=follow,
         cancelled=lambda: job.cancelled,
     )

@@ -72,8 +72,8 @@ class ReprocessWidget(DockWidget):
     def _build(self) -> None:
         self.what = Choice(
             [("layer", "selected image layer"), ("files", "files on disk")],
-            "What to register: the image layer that is selected in the layer list, or TIFF files.",
             "Register",
+            "What to register: the image layer that is selected in the layer list, or TIFF files.",
         )
         self.target = QLabel()
         self.target.setWordWrap(True)
@@ -88,10 +88,10 @@ class ReprocessWidget(DockWidget):
         self.remove = QPushButton("Remove")
         self.remove.setToolTip("Take the selected files off the list, or all if none is selected.")
         self.folder = PathField(
-            "Folder that registered files are written to; those of an earlier run are replaced.",
             "Folder to write to",
             lambda present: QFileDialog.getExistingDirectory(self, "Write to", present or str(Path.home())),
             placeholder="folder to write to",
+            tip="Folder that registered files are written to; those of an earlier run are replaced.",
         )
         self.show_results = QCheckBox("show the results as layers")
         self.show_results.setToolTip("Open each registered file when it is done.")
@@ -284,9 +284,9 @@ class ReprocessWidget(DockWidget):
 
     def _show_settings(self) -> None:
         settings = self._store.load()
-        scan = geometry_panel.summary(settings.geometry)
+        scan = geometry_panel.summary(settings.registrar.geometry)
         model = model_panel.summary(settings, {})
-        self.settings_line.setText(f"{settings.output}, {model}; {scan}. To change: widget SASNet Live.")
+        self.settings_line.setText(f"{settings.registrar.output}, {model}; {scan}. To change: widget SASNet Live.")
 
     def _selected_layer(self) -> Any:
         from napari.layers import Image

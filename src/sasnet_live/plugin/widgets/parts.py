@@ -108,7 +108,7 @@ class Choice(QComboBox):
 
     chosen = Signal()
 
-    def __init__(self, options: Sequence[tuple[Any, str]], tip: str, name: str) -> None:
+    def __init__(self, options: Sequence[tuple[Any, str]], name: str, tip: str = "") -> None:
         super().__init__()
         for value, text in options:
             self.addItem(text, value)
@@ -140,7 +140,7 @@ class Choice(QComboBox):
 class Number(QSpinBox):
     """A whole number; a wheel that passes over it does not change it."""
 
-    def __init__(self, low: int, high: int, tip: str, name: str, *, suffix: str = "", special: str = "") -> None:
+    def __init__(self, low: int, high: int, name: str, tip: str = "", *, suffix: str = "", special: str = "") -> None:
         super().__init__()
         self.setRange(low, high)
         self.setToolTip(tip)
@@ -163,12 +163,11 @@ class Number(QSpinBox):
 class Seconds(QDoubleSpinBox):
     """A time; a wheel that passes over it does not change it."""
 
-    def __init__(self, high_s: float, tip: str, name: str) -> None:
+    def __init__(self, high_s: float, name: str) -> None:
         super().__init__()
         self.setRange(0, high_s)
         self.setDecimals(2)
         self.setSingleStep(0.1)
-        self.setToolTip(tip)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setKeyboardTracking(False)
@@ -192,11 +191,11 @@ class PathField(QWidget):
 
     changed = Signal()
 
-    def __init__(self, tip: str, name: str, choose: Any, *, placeholder: str = "") -> None:
+    def __init__(self, name: str, choose: Any, *, placeholder: str = "", tip: str = "") -> None:
         super().__init__()
         self._choose = choose
         self.edit = QLineEdit()
-        self.edit.setToolTip(tip)
+        self.setToolTip(tip)
         self.edit.setAccessibleName(name)
         self.edit.setPlaceholderText(placeholder)
         self.edit.setMinimumWidth(60)
@@ -212,6 +211,11 @@ class PathField(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.edit, 1)
         layout.addWidget(self.button)
+
+    def setToolTip(self, tip: str | None) -> None:
+        """What the path is for; the button has a tip of its own."""
+        super().setToolTip(tip)
+        self.edit.setToolTip(tip)
 
     @property
     def path(self) -> str:
