@@ -154,7 +154,7 @@ def test_when_a_recording_ends_its_frames_are_finished_and_the_view_is_back_at_t
     assert first <= found[0] <= first + 2
     assert last - 1 <= found[-1] <= after
     assert said == []  # nothing was dropped of the recording, and nobody is told so
-    assert "frames" in form.recording._last.text()
+    qtbot.waitUntil(lambda: "frames" in form.recording._last.text(), timeout=PATIENCE_MS)
     click(form.start_button)
     until_idle(qtbot, widget)
 
