@@ -20,7 +20,6 @@ class FakeRegistrar:
 
     def __init__(self, model: str = "default", *, geometry: ScanGeometry, device: str = "auto", **options: Any) -> None:
         self.model, self.geometry, self.options = model, geometry, options
-        self.stages_ms = {"network": 1.5}
         type(self).calls.append(f"new {model}")
 
     def warm_up(self, shape: tuple[int, int], dtype: Any) -> None:
