@@ -132,7 +132,7 @@ def one_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bench_prints_a_table(capsys: pytest.CaptureFixture[str], one_model: None) -> None:
     status, out, _ = _run(capsys, "bench", "--size", "32x64", "--frames", "2")
     assert status == 0
-    for word in ("lite", "full", "GFLOP/s", "32 x 64 raw frames", "p99 ms"):
+    for word in ("lite", "full", "GFLOP/s", "32 x 64 raw frames", "p99 ms", "kernels", "synchronizations"):
         assert word in out
 
 

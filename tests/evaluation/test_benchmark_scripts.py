@@ -93,3 +93,16 @@ def test_cross_sections(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         assert row[2] == "2 of 2"
         assert float(row[4].split(" %")[0]) < 1
         assert float(row[6]) < 0.05
+
+
+def test_cost(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ("--models", "correspondence", "--sizes", "64x96", "96x128", "--frames", 2)
+    header, first, second = printed(monkeypatch, capsys, "cost", *small)
+    assert header[:3] == ["model", "lines x px", "fastest, ms"]
+    assert [first[1], second[1]] == ["64 x 96", "96 x 128"]
+    assert 0 < float(first[2]) <= float(first[3])
+
+
+def test_the_exponent_of_a_power_law() -> None:
+    exponent = runpy.run_path(str(DOCS / "benchmark_cost.py"))["exponent"]
+    assert exponent([10, 100, 1000], [3.0, 3.0 * 10**1.5, 3.0 * 10**3]) == pytest.approx(1.5)

@@ -7,9 +7,11 @@ import time
 from typing import Any
 
 import pytest
+import torch
 
 from sasnet_live.errors import InputError
 from sasnet_live.evaluation import speed as speed_module
+from sasnet_live.evaluation.frame_cost import Operations, timed_stages
 from sasnet_live.evaluation.speed import convolution_gflop_per_s, measure, timed
 
 
@@ -45,6 +47,8 @@ def test_models_are_timed_in_one_run(fake_registrar: Any) -> None:
     lite = speed.models[0]
     assert lite.frame.repeats == 4
     assert lite.frames_per_s == pytest.approx(1e3 / lite.frame.median_ms)
+    assert lite.stages_ms == {}
+    assert (lite.operations, lite.kernels, lite.synchronizations) == (3, 3, 0)
     assert lite.described == {"model": "lite"}
     # The stand-in multiplies 4 x 8 by 8 x 16.
     assert lite.gflop == pytest.approx(2 * 4 * 8 * 16 / 1e9)
@@ -57,3 +61,59 @@ def test_models_are_timed_in_one_run(fake_registrar: Any) -> None:
 def test_too_few_frames(fake_registrar: Any) -> None:
     with pytest.raises(InputError, match="1 frames came; expected 2 or more"):
         measure(["lite"], frames=1)
+
+
+@pytest.mark.parametrize("model", ["lite", "correspondence"])
+def test_stages_of_a_real_registrar_add_up(model: str) -> None:
+    found = measure([model], shape=(128, 192), frames=5).models[0]
+    assert list(found.stages_ms) == ["inputs", "displacement", "network", "judging", "packing"]
+    assert all(ms >= 0 for ms in found.stages_ms.values())
+    assert found.stages_ms["displacement"] > 0
+    assert sum(found.stages_ms.values()) == pytest.approx(found.frame.median_ms, rel=0.5)
+    assert found.synchronizations == 0
+    if model == "lite":
+        assert 100 < found.kernels < found.operations < 400
+        assert found.gflop > 0.1
+    else:
+        assert found.operations == 0
+
+
+def test_the_registrar_is_left_as_it_was() -> None:
+    from sasnet_live import registrar as module
+
+    registrar, functions = module.Registrar("correspondence"), dict(vars(module))
+    with timed_stages(registrar) as spent:
+        assert vars(module) != functions
+    assert spent == {}
+    assert vars(module) == functions
+    assert "find" not in vars(registrar._tracker)
+    assert "render" not in vars(registrar._renderer)
+
+
+def test_views_are_no_kernels_and_numbers_read_are_waits() -> None:
+    values = torch.ones(4, 6)
+    with Operations() as counted:
+        values.t()
+        values.chunk(2)
+        assert (counted.operations, counted.kernels) == (2, 0)
+        values.add_(1)
+        torch.stack([values, values])
+        assert (counted.operations, counted.kernels, counted.synchronizations) == (4, 2, 0)
+        values.sum().item()
+        assert counted.synchronizations == 1
+
+
+def test_what_is_brought_from_a_device_is_a_wait() -> None:
+    """On "meta", which holds no numbers: a stand-in for the copy gives what the host would get."""
+    there, here = torch.empty(3, device="meta"), torch.empty(3)
+    with Operations() as counted:
+        there + 1
+        here.to("meta")
+        assert counted.synchronizations == 0
+
+    def copied(*_: object, **__: object) -> torch.Tensor:
+        return here
+
+    copied._schema = torch.ops.aten._to_copy.default._schema  # type: ignore[attr-defined]
+    counted.__torch_dispatch__(copied, (), (there,), {"device": "cpu"})
+    assert counted.synchronizations == 1

@@ -11,10 +11,12 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "docs" / "benchmark_network.py"
 
 
-def rows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, list[str]]:
+def rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str, script: Path = SCRIPT
+) -> dict[str, list[str]]:
     """Cells of the table that it prints, by the name in the first."""
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [str(script), *options])
+    runpy.run_path(str(script), run_name="__main__")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
     return {name: cells for name, *cells in table}
@@ -36,3 +38,12 @@ def test_bfloat16_changes_little(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert frames == "1"
         assert all(float(score) > 0.8 for score in scores.split(","))
         assert all(float(change) < 2e-4 for change in largest.split(","))
+
+
+def test_runtimes_agree(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script = SCRIPT.with_name("benchmark_runtimes.py")
+    table = rows(monkeypatch, capsys, "--size", "64x64", "--repeats", "2", script=script)
+    assert {"torch, fp32", "torch recorded, fp32"} <= set(table)
+    for name, (*times, apart) in table.items():
+        assert all(float(time) > 0 for time in times)
+        assert float(apart) < (1e-4 if "fp32" in name else 0.2)

@@ -12,6 +12,8 @@ from . import options
 from .printing import console, echo
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sasnet_live.evaluation.speed import Speed
 
 
@@ -80,3 +82,21 @@ def _print(speed: Speed) -> None:
             f"{100 * speed.metrics.median_ms / model.frame.median_ms:.0f} %",
         )
     out.print(table)
+    out.print(_inside(speed))
+
+
+def _inside(speed: Speed) -> Table:
+    """What a frame costs within: stages of its time, and how often torch and the device are asked."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title="a frame that follows others: median ms by stage", title_justify="left")
+    table.add_column("model", no_wrap=True)
+    stages = list(dict.fromkeys(stage for model in speed.models for stage in model.stages_ms))
+    for name in (*stages, "torch operations", "of these kernels", "synchronizations"):
+        table.add_column(name, justify="right", overflow="fold")
+    for model in speed.models:
+        times = (f"{model.stages_ms[stage]:.1f}" if stage in model.stages_ms else "–" for stage in stages)
+        counts = (model.operations, model.kernels, model.synchronizations)
+        table.add_row(model.model, *times, *map(str, counts))
+    return table

@@ -44,6 +44,10 @@ class ModelSpeed:
     over_arithmetic
         Median time over the time that `gflop` takes at the machine's rate of convolution in the model's precision; NaN
         without any.
+    operations, kernels, synchronizations
+        Of torch, in one frame that follows others, see `frame_cost.Operations`; the network alone is torch's.
+    stages_ms
+        Median time of each stage, see `frame_cost.timed_stages`; "packing" is all else.
     described
         What the registrar says of itself: model, version, device, precision.
     """
@@ -53,6 +57,10 @@ class ModelSpeed:
     frames_per_s: float
     gflop: float
     over_arithmetic: float
+    operations: int
+    kernels: int
+    synchronizations: int
+    stages_ms: dict[str, float]
     described: dict[str, str]
 
 
@@ -178,22 +186,17 @@ def convolution_gflop_per_s(device: str = "cpu", precision: str = "fp32") -> flo
 def _model_speed(
     model: str, raws: list[Any], frames: int, device: str, geometry: ScanGeometry, rates: dict[str, float]
 ) -> ModelSpeed:
-    from torch.utils.flop_counter import FlopCounterMode
-
     from sasnet_live.registrar import Registrar
+
+    from .frame_cost import Operations, flops_of
 
     registrar: Any = Registrar(model, geometry=geometry, device=device)
     registrar.warm_up(raws[0].shape, raws[0].dtype)
-    times: list[float] = []
-    for index in range(frames + 3):
-        raw = raws[index % len(raws)]
-        start = time.perf_counter()
-        registrar.register(raw)
-        elapsed_ms = (time.perf_counter() - start) * 1e3
-        if index >= 3:
-            times.append(elapsed_ms)
-    with FlopCounterMode(display=False) as counter:
+    times, stages = _frame_times(registrar, raws, frames)
+    with flops_of(registrar) as counter:
         registrar.register(raws[0])
+    with Operations() as counted:
+        registrar.register(raws[1 % len(raws)])
     gflop = counter.get_total_flops() / 1e9
     described = {key: str(value) for key, value in registrar.describe().items()}
     precision = described.get("precision", "fp32")
@@ -206,8 +209,32 @@ def _model_speed(
         frames_per_s=1e3 / timing.median_ms,
         gflop=gflop,
         over_arithmetic=timing.median_ms / (gflop / rates[precision] * 1e3) if gflop else float("nan"),
+        operations=counted.operations,
+        kernels=counted.kernels,
+        synchronizations=counted.synchronizations,
+        stages_ms={stage: float(np.median(values)) for stage, values in stages.items()},
         described=described,
     )
+
+
+def _frame_times(registrar: Any, raws: list[Any], frames: int) -> tuple[list[float], dict[str, list[float]]]:
+    """Times of frames one after the other, ms, and of their stages; the first three frames are not counted."""
+    from .frame_cost import ELSE, timed_stages
+
+    times: list[float] = []
+    stages: dict[str, list[float]] = {}
+    for index in range(frames + 3):
+        with timed_stages(registrar) as spent:
+            start = time.perf_counter()
+            registrar.register(raws[index % len(raws)])
+            elapsed_ms = (time.perf_counter() - start) * 1e3
+        if index < 3:
+            continue
+        times.append(elapsed_ms)
+        if spent:
+            for stage, ms in {**spent, ELSE: elapsed_ms - sum(spent.values())}.items():
+                stages.setdefault(stage, []).append(ms)
+    return times, stages
 
 
 def _frames(shape: tuple[int, int], geometry: ScanGeometry) -> list[Any]:

@@ -46,10 +46,15 @@ class RecordedNetwork:
     ----------
     network
         In evaluation mode; its weights are taken out of differentiation, and must not change from then on.
+
+    Attributes
+    ----------
+    plain
+        The same without a recording, for tools that torch cannot follow into one (its `FlopCounterMode`).
     """
 
     def __init__(self, network: SASNet) -> None:
-        self._plain = _Rendered(network.requires_grad_(False)).eval()
+        self.plain = _Rendered(network.requires_grad_(False)).eval()
         self._recorded: OrderedDict[tuple[int, ...], Run] = OrderedDict()
 
     def __call__(self, *images: Tensor) -> Tensor:
@@ -66,7 +71,7 @@ class RecordedNetwork:
         with _recording, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                recorded: Run = torch.jit.trace(self._plain, images, check_trace=False)  # type: ignore[no-untyped-call]
+                recorded: Run = torch.jit.trace(self.plain, images, check_trace=False)  # type: ignore[no-untyped-call]
             except (RuntimeError, NotImplementedError, AttributeError):
-                return self._plain
+                return self.plain
         return recorded

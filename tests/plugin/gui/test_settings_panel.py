@@ -8,12 +8,11 @@ import pytest
 
 pytest.importorskip("napari")
 
-from sasnet_live.plugin.engine import LiveEngine
-from sasnet_live.plugin.history import History
-from sasnet_live.plugin.live_form import LiveForm
-
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.parameters import parameter_at
+from sasnet_live.plugin.live.live_form import LiveForm
+from sasnet_live.session.engine import LiveEngine
+from sasnet_live.session.history import History
 from sasnet_live.session.settings import LiveSettings
 from sasnet_live.settings import RegistrarSettings
 
