@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from sasnet_live.memory import keep_freed_memory
-from sasnet_live.network.checkpoint import find_weights, load_model
+from sasnet_live.network.checkpoint import load_model
+from sasnet_live.network.names import find_weights
 from sasnet_live.network.precision import DTYPES, computes_bfloat16, with_convolutions_in
 from sasnet_live.network.recorded import RecordedNetwork
 from sasnet_live.network.sasnet import SASNet
