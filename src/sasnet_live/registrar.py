@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -31,6 +30,7 @@ from .intensity import IntensityScale
 from .judgement import judged
 from .metrics import compare
 from .network.backend import Renderer, open_renderer
+from .network.device import device_of
 from .network.inputs import render_inputs
 from .scan import forward_at_backward_lines, merge, split
 from .settings import Output, Precision, RegistrarSettings
@@ -110,7 +110,7 @@ class Registrar:
         RegistrarSettings(precision=precision, output=output, search_px=search_px)  # refuses what cannot be
         self.geometry = geometry or ScanGeometry()
         self.output: Output = output
-        self.device = _device(device)
+        self.device = device_of(device)
         self._renderer: Renderer = open_renderer(model, self.device, precision)
         reach = None if search_px is None else max(1, round(search_px))
         self._tracker = Tracker(reach_px=reach, centre_px=self.geometry.line_offset, temporal=temporal)
@@ -398,17 +398,3 @@ def _unusable(forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False)
         elif not empty_is_fine:
             return f"the {name} pass is constant ({float(high):g})"
     return ""
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name!r} was asked for, but torch finds no CUDA device; use --device cpu")
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
-    return device

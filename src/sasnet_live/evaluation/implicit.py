@@ -11,6 +11,7 @@ import torch
 from sasnet_live.errors import InputError
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.network.checkpoint import load_model
+from sasnet_live.network.device import device_of
 from sasnet_live.network.published import PublishedSASNet
 from sasnet_live.scan import forward_at_backward_lines
 
@@ -33,12 +34,8 @@ class ImplicitModel:
         network, _ = load_model(weights)
         if not isinstance(network, PublishedSASNet):
             raise InputError(f"{weights}: is a network with explicit correspondence; it runs through the registrar")
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        try:
-            self._device = torch.device(name)
-            self._network = network.to(self._device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(f"device is {device!r}, which torch cannot use here; try cpu") from error
+        self._device = device_of(device)
+        self._network = network.to(self._device)
 
     @torch.inference_mode()
     def register(self, forward: Image, backward: Image, geometry: ScanGeometry) -> Registered:

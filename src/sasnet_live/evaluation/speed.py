@@ -121,7 +121,7 @@ def measure(
     say("simulating frames")
     raws = _frames(shape, geometry)
     say("convolution")
-    rates = {"fp32": convolution_gflop_per_s(_torch_device(device))}
+    rates = {"fp32": convolution_gflop_per_s(device)}
     say("metrics")
     metrics = _metrics_timing(shape)
     found = []
@@ -165,17 +165,19 @@ def convolution_gflop_per_s(device: str = "cpu", precision: str = "fp32") -> flo
     """
     import torch
 
+    from sasnet_live.network.device import device_of
     from sasnet_live.network.precision import DTYPES
 
+    place = device_of(device)
     channels, height, width = 32, 256, 512
     images, weights = (
-        torch.zeros(shape, device=device, dtype=DTYPES[precision]).to(memory_format=torch.channels_last)
+        torch.zeros(shape, device=place, dtype=DTYPES[precision]).to(memory_format=torch.channels_last)
         for shape in ((1, channels, height, width), (channels, channels, 3, 3))
     )
 
     def convolve() -> None:
         torch.nn.functional.conv2d(images, weights, padding=1)
-        if device != "cpu":
+        if place.type == "cuda":
             torch.cuda.synchronize()
 
     with torch.inference_mode():
@@ -201,7 +203,7 @@ def _model_speed(
     described = {key: str(value) for key, value in registrar.describe().items()}
     precision = described.get("precision", "fp32")
     if precision not in rates:
-        rates[precision] = convolution_gflop_per_s(_torch_device(device), precision)
+        rates[precision] = convolution_gflop_per_s(device, precision)
     timing = _timing(times)
     return ModelSpeed(
         model=model,
@@ -263,14 +265,6 @@ def _timing(times_ms: Sequence[float]) -> Timing:
         fastest_ms=float(np.min(times_ms)),
         repeats=len(times_ms),
     )
-
-
-def _torch_device(device: str) -> str:
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def _processor() -> str:

@@ -16,7 +16,7 @@ from .checkpoint import ModelCard, load_model
 from .inputs import Lines, RenderInputs
 from .names import DEFAULT, WITHOUT_NETWORK, default_model, find_weights
 from .precision import DTYPES, resolved_precision, with_convolutions_in
-from .recorded import RecordedNetwork, Run
+from .recorded import RecordedNetwork, Rendered, Run
 from .sasnet import SASNet
 
 
@@ -64,8 +64,8 @@ class NetworkRenderer:
         self._device = device
         self._staging = torch.empty(0)
         # Converted once: autocast would convert weights and features again in every frame, a fifth of its time.
-        network = with_convolutions_in(network.to(device).eval(), DTYPES[self.precision])
-        self._run = RecordedNetwork(network) if device.type == "cpu" else _without_recording(network)
+        network = with_convolutions_in(network.to(device), DTYPES[self.precision])
+        self._run: Run = RecordedNetwork(network) if device.type == "cpu" else Rendered(network)
 
     @torch.inference_mode()
     def render(self, inputs: RenderInputs) -> Lines:
@@ -88,13 +88,6 @@ class NetworkRenderer:
         for staged, image in zip(self._staging.numpy(), images, strict=True):
             staged[0] = image
         return self._staging.to(self._device, non_blocking=True).unbind()
-
-
-def _without_recording(network: SASNet) -> Run:
-    def run(*images: Tensor) -> Tensor:
-        return network(*images).rendered  # type: ignore[no-any-return]
-
-    return run
 
 
 def open_renderer(model: str | Path, device: torch.device, precision: str) -> Renderer:

@@ -24,12 +24,12 @@ _recording = threading.Lock()  # torch keeps what it records in places that all 
 Run = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-class _Rendered(nn.Module):
+class Rendered(nn.Module):
     """The network with nothing but the rendered lines for its output."""
 
     def __init__(self, network: SASNet) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.eval().requires_grad_(False)
 
     def forward(self, source: Tensor, reference: Tensor, earlier: Tensor, later: Tensor) -> Tensor:
         """As `SASNet.forward`: (B, n, W)."""
@@ -45,7 +45,7 @@ class RecordedNetwork:
     Parameters
     ----------
     network
-        In evaluation mode; its weights are taken out of differentiation, and must not change from then on.
+        Its weights are taken out of differentiation, and must not change from then on.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class RecordedNetwork:
     """
 
     def __init__(self, network: SASNet) -> None:
-        self.plain = _Rendered(network.requires_grad_(False)).eval()
+        self.plain = Rendered(network)
         self._recorded: OrderedDict[tuple[int, ...], Run] = OrderedDict()
 
     def __call__(self, *images: Tensor) -> Tensor:

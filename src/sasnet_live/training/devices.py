@@ -12,6 +12,7 @@ import torch.distributed
 from torch import nn
 
 from sasnet_live.errors import InputError
+from sasnet_live.network.device import device_of
 from sasnet_live.network.precision import computes_bfloat16
 
 
@@ -53,19 +54,10 @@ def pick_device(name: str, process: Process) -> torch.device:
     InputError
         If there is no such device.
     """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        name = "cuda" if count else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"device is {name!r}; expected auto, cpu, cuda or cuda:N")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device 'mps' was asked for, but torch finds none; use --device cpu")
+    device = device_of(name)
     if device.type != "cuda":
         return device
+    count = torch.cuda.device_count()
     index = process.local_rank if device.index is None else device.index
     if index >= count:
         raise InputError(

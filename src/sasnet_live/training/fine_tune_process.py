@@ -49,9 +49,8 @@ def main(path: str) -> int:
 
 
 def _run(job: FineTuneSettings, folder: Path) -> None:
-    import torch
-
     from sasnet_live.network.checkpoint import load_model
+    from sasnet_live.network.device import device_of
     from sasnet_live.network.names import DEFAULT, WITHOUT_NETWORK, default_model, find_weights
     from sasnet_live.training.loop import train
     from sasnet_live.training.recordings import recorded_validation
@@ -59,10 +58,11 @@ def _run(job: FineTuneSettings, folder: Path) -> None:
     from sasnet_live.training.validation import merit, validate
 
     began = time.perf_counter()
+    device = device_of("auto")
     seconds = 60 * job.minutes
     name = job.model
     if name in (DEFAULT, WITHOUT_NETWORK):
-        name = default_model("cuda" if torch.cuda.is_available() else "cpu")
+        name = default_model(device.type)
     weights = find_weights(name)
     network, card = load_model(weights)
     settings = TrainingSettings(
@@ -77,7 +77,6 @@ def _run(job: FineTuneSettings, folder: Path) -> None:
         initial_weights=str(weights),
         validate_every=TRIAL_STEPS,
     )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # The run chooses its best weights on one part of the frames kept aside; whether they are better than those before
     # is judged on the other, which nothing was chosen by.
     chosen_by, judged_by = (
