@@ -174,7 +174,9 @@ def fine_tune() -> Any:
     frames_file = save_frames([scan.raw for scan in scans], folder)
     viewer = window()
     widget = live(viewer, replace(SETTINGS, expanded=("fine_tune",)))
-    tuned = FineTuneSettings((str(frames_file),), SETTINGS.model, SETTINGS.geometry, 0.8, 4, 96, 192)
+    tuned = FineTuneSettings(
+        (str(frames_file),), SETTINGS.registrar.model, SETTINGS.registrar.geometry, 0.8, 4, 96, 192
+    )
     job = FineTuneJob(tuned, folder)
     widget.form.fine_tune._job = job
     wait(lambda: not job.state.running, 100)
