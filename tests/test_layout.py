@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame
 from sasnet_live.layout import STACK_AXES, Layout
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-from sasnet_live.sources.tiff import TiffStack
 
 SHAPE = (4, 6)
 UINT16 = np.dtype(np.uint16)

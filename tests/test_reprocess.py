@@ -182,7 +182,7 @@ def test_calibration_is_carried_over_and_what_was_done_is_recorded(tmp_path: Pat
     )
     geometry = ScanGeometry(slow_axis="stepped")
     only_done(run([source], tmp_path / "out.ome.tif", ReprocessSettings(RegistrarSettings(geometry=geometry))))
-    from sasnet_live.sources.tiff import TiffStack
+    from sasnet_live.recordings.tiff import TiffStack
 
     with TiffStack(tmp_path / "out.ome.tif") as stack:
         assert stack.layout.pixel_size_um == pytest.approx((0.5, 0.25))

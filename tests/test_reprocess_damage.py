@@ -17,9 +17,9 @@ from sasnet_live import cli
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
 from sasnet_live.plugin.readers.reader import get_reader
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
-from sasnet_live.sources.tiff import TiffStack
 
 HOSTILE = Path(__file__).resolve().parents[2] / "shared" / "hostile"
 

@@ -14,10 +14,10 @@ from sasnet_live.frame import Frame, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.live.channels import ChannelRegistrar
 from sasnet_live.live.pipeline import LivePipeline
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.registrar import Registrar
 from sasnet_live.session.watching import refuse_output_in, watch_folder
 from sasnet_live.sinks.recording import OmeTiffSink
-from sasnet_live.sources.tiff import TiffStack
 from sources.conftest import wait_for
 
 

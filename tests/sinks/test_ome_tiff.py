@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, partial_path, read_record
-from sasnet_live.sources.tiff import TiffStack
 
 SHAPE = (6, 8)
 

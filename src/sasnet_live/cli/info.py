@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings.tiff_directories import LARGEST_MIB
 
 from . import options
 from .printing import echo
@@ -107,8 +107,8 @@ def _short(value: object) -> str:
 
 
 def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
+    from sasnet_live.recordings.tiff import TiffStack
     from sasnet_live.sinks.ome_tiff import read_record
-    from sasnet_live.sources.tiff import TiffStack
 
     with TiffStack(path, largest_mib=largest_mib) as stack:
         layout, remarks = stack.layout, stack.remarks

@@ -43,10 +43,10 @@ def simulate(
     from sasnet_live.errors import InputError
     from sasnet_live.files import renamed
     from sasnet_live.layout import Layout
+    from sasnet_live.recordings.tiff import SUFFIXES
     from sasnet_live.simulation.levels import random_scanner
     from sasnet_live.simulation.recording import RecordingSettings, record
     from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-    from sasnet_live.sources.tiff import SUFFIXES
 
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"{out}: expected a name that ends with .ome.tiff or .tif")

@@ -47,7 +47,7 @@ def raster_pair_entries(folder: Path, geometry: ScanGeometry | None) -> list[Ent
 
 def raw_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
     """Every frame of every TIFF."""
-    from sasnet_live.sources.tiff import TiffStack
+    from sasnet_live.recordings.tiff import TiffStack
 
     scan = geometry or ScanGeometry()
     entries = []
@@ -151,7 +151,7 @@ def _interleaved(path: Path) -> Case:
 
 
 def _raw(path: Path, index: dict[str, int], name: str, geometry: ScanGeometry, recording: str, number: int) -> Case:
-    from sasnet_live.sources.tiff import TiffStack
+    from sasnet_live.recordings.tiff import TiffStack
 
     with TiffStack(path) as stack:
         return case_of_raw(name, "raw", stack.read(index), geometry, recording=recording, number=number)

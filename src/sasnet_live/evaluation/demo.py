@@ -16,6 +16,7 @@ from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.metrics import ncc, ssim
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
 from sasnet_live.scan import split
@@ -24,7 +25,6 @@ from sasnet_live.simulation.levels import random_scanner
 from sasnet_live.simulation.recording import RecordingSettings, record
 from sasnet_live.simulation.scanner import SimulatedFrame
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-from sasnet_live.sources.tiff import TiffStack
 
 from .peers import BestRigidShift
 

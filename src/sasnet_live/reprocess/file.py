@@ -18,10 +18,10 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
-from sasnet_live.sources.tiff import TiffStack
 
 from .kept_state import KeptState
 from .loop import SequenceRegistrar, register_scans

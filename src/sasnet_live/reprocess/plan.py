@@ -18,8 +18,8 @@ from sasnet_live.files import (
     refuse_present,
     renamed,
 )
+from sasnet_live.recordings.tiff import SUFFIXES
 from sasnet_live.sinks.ome_tiff import is_registered
-from sasnet_live.sources.tiff import SUFFIXES
 
 _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
 

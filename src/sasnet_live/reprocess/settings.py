@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import parameter
+from sasnet_live.recordings.tiff_directories import LARGEST_MIB
 from sasnet_live.settings import RegistrarSettings
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class ReprocessSettings:
     align_on
         The channel in which the displacement is found, by index or name; the others are moved with it.
     axes
-        Axes of the inputs where their files have them wrong, see `sasnet_live.sources.tiff.TiffStack`.
+        Axes of the inputs where their files have them wrong, see `sasnet_live.recordings.tiff.TiffStack`.
     allow_missing
-        Register what is whole of a truncated file, see `sasnet_live.sources.tiff.TiffStack`.
+        Register what is whole of a truncated file, see `sasnet_live.recordings.tiff.TiffStack`.
     largest_mib
-        Memory that one frame of an input may take, MiB, see `sasnet_live.sources.tiff.TiffStack`.
+        Memory that one frame of an input may take, MiB, see `sasnet_live.recordings.tiff.TiffStack`.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite

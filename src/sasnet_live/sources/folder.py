@@ -15,13 +15,13 @@ from typing import Any
 from sasnet_live.errors import InputError
 from sasnet_live.frame import EndReason, Frame
 from sasnet_live.layout import Layout
+from sasnet_live.recordings.tiff import TiffStack
+from sasnet_live.recordings.tiff_directories import LARGEST_MIB
 from sasnet_live.sources.folder_listing import Entry, Listing, list_folder
 from sasnet_live.sources.folder_memory import Seen, SentFrames
 from sasnet_live.sources.folder_report import FolderProblem, FolderReport
 from sasnet_live.sources.folder_streams import FolderStreams
 from sasnet_live.sources.protocol import FrameConsumer
-from sasnet_live.sources.tiff import TiffStack
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 _log = logging.getLogger(__name__)
 

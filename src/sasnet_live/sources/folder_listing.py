@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from .tiff import SUFFIXES
+from sasnet_live.recordings.tiff import SUFFIXES
 
 Look = tuple[int, int, int]
 """Time of the last change of the content and of the rest (ns), and size (bytes). The second tells of permissions, and

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sasnet_live.frame import Pixels
+from sasnet_live.recordings.tiff import TiffStack
 
 from .folder_listing import Look
-from .tiff import TiffStack
 
 COMPARED_FRAMES = 16
 """Frames that are read again, from the first to the last delivered, before a file counts as the same. Real frames

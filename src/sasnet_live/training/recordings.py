@@ -19,7 +19,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
 from sasnet_live.metrics import SSIM_WINDOW_PX
 from sasnet_live.network.config import CorrespondenceKind
-from sasnet_live.sources.tiff import TiffStack
+from sasnet_live.recordings.tiff import TiffStack
 
 from .data import Sample, SimulatedSource, make_sample
 from .settings import TrainingSettings

@@ -34,8 +34,8 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def _read_tiff(path: str) -> list[LayerData]:
     from sasnet_live.plugin.notify import warn
+    from sasnet_live.recordings.tiff import TiffStack
     from sasnet_live.sinks.ome_tiff import frame_figures, read_record
-    from sasnet_live.sources.tiff import TiffStack
 
     stack = TiffStack(path)
     for remark in stack.remarks:

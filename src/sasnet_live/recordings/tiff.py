@@ -70,7 +70,7 @@ class TiffStack:
     ------
     InputError
         Whatever is wrong with the file, in one line: its name, what is wrong, and the remedy. See the table in
-        ``tests/sources/test_tiff.py``.
+        ``tests/recordings/test_tiff.py``.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from sasnet_live.errors import InputError
-from sasnet_live.sources.tiff import TiffStack
+from sasnet_live.recordings.tiff import TiffStack
 
 
 def ramp(*shape: int, dtype: Any = np.uint16) -> np.ndarray[Any, Any]:

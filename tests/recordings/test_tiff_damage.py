@@ -18,8 +18,8 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
+from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
-from sasnet_live.sources.tiff import TiffStack
 
 SHORT, LONG, FLOAT, DOUBLE, ASCII, RATIONAL = 3, 4, 11, 12, 2, 5
 MANY = 2**20

@@ -1,0 +1,1 @@
+"""Recordings on disk, opened one way whatever wrote them."""
