@@ -20,6 +20,7 @@ from fake_registrar import FakeRegistrar, expected
 from sasnet_live import cli
 from sasnet_live.errors import InputError
 from sasnet_live.geometry import ScanGeometry
+from sasnet_live.recordings import ReadSettings
 from sasnet_live.reprocess import ReprocessReport, ReprocessSettings
 from sasnet_live.settings import RegistrarSettings
 
@@ -100,8 +101,7 @@ def test_every_option_reaches_the_work(
                 temporal=False,
             ),
             align_on="0",
-            axes="TYX",
-            allow_missing=True,
+            reading=ReadSettings(axes="TYX", allow_missing=True),
             dtype="float32",
             overwrite=True,
             include_registered=True,

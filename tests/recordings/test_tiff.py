@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from sasnet_live.errors import InputError
+from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.recordings.tiff import TiffStack
 
 
@@ -255,7 +256,7 @@ MISSING: list[tuple[Callable[[Path], None], int]] = [
 @pytest.mark.parametrize(("make", "usable"), MISSING)
 def test_what_is_whole_of_a_truncated_file(tmp_path: Path, make: Callable[[Path], None], usable: int) -> None:
     make(tmp_path / "a.tif")
-    with TiffStack(tmp_path / "a.tif", allow_missing=True) as stack:
+    with TiffStack(tmp_path / "a.tif", ReadSettings(allow_missing=True)) as stack:
         assert ("".join(stack.layout.axes), stack.layout.sizes) == ("t", (usable,))
         np.testing.assert_array_equal(list(stack.frames()), ramp(5, 64, 80)[:usable])
 
@@ -269,7 +270,7 @@ def test_only_whole_steps_of_the_first_axis_are_used(tmp_path: Path) -> None:
     tifffile.tiffcomment(tmp_path / "a.ome.tif", text.encode())
     with pytest.raises(InputError, match="7 of 8 frames are whole"):
         TiffStack(tmp_path / "a.ome.tif")
-    with TiffStack(tmp_path / "a.ome.tif", allow_missing=True) as stack:
+    with TiffStack(tmp_path / "a.ome.tif", ReadSettings(allow_missing=True)) as stack:
         assert ("".join(stack.layout.axes), stack.layout.sizes) == ("tc", (3, 2))
         np.testing.assert_array_equal(list(stack.frames()), data[:6])
 
@@ -277,7 +278,7 @@ def test_only_whole_steps_of_the_first_axis_are_used(tmp_path: Path) -> None:
 def test_nothing_whole_at_all(tmp_path: Path) -> None:
     _cut(0.1)(tmp_path / "a.tif")
     with pytest.raises(InputError, match="no frame of it is whole"):
-        TiffStack(tmp_path / "a.tif", allow_missing=True)
+        TiffStack(tmp_path / "a.tif", ReadSettings(allow_missing=True))
 
 
 def test_plain_imagej_stack_is_a_time_series(tmp_path: Path) -> None:
@@ -293,14 +294,14 @@ def test_axes_told_by_the_user(tmp_path: Path) -> None:
     data = ramp(2, 5, 6, 8)
     tifffile.imwrite(tmp_path / "a.tif", data, metadata={"axes": "ZTYX"})
     for axes in ("TCYX", "tc"):
-        with TiffStack(tmp_path / "a.tif", axes) as stack:
+        with TiffStack(tmp_path / "a.tif", ReadSettings(axes=axes)) as stack:
             assert ("".join(stack.layout.axes), stack.layout.sizes) == ("tc", (2, 5))
             np.testing.assert_array_equal(stack.read({"t": 1, "c": 3}), data[1, 3])
     for axes in ("TYX", "TZCYX", "TQYX", "YX", ""):
         with pytest.raises(
             InputError, match=r"do not fit, the file has 2 x 5 before YX; give one letter of P, T, Z, C"
         ):
-            TiffStack(tmp_path / "a.tif", axes)
+            TiffStack(tmp_path / "a.tif", ReadSettings(axes=axes))
 
 
 def test_times_mislabelled_as_channels(tmp_path: Path) -> None:
@@ -308,7 +309,7 @@ def test_times_mislabelled_as_channels(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", ramp(65, 6, 8), imagej=True)
     with pytest.raises(InputError, match=r"its 65 frames are channels of one scan; .* --axes TYX"):
         TiffStack(tmp_path / "a.tif")
-    with TiffStack(tmp_path / "a.tif", "TYX") as stack:
+    with TiffStack(tmp_path / "a.tif", ReadSettings(axes="TYX")) as stack:
         assert ("".join(stack.layout.axes), stack.layout.sizes) == ("t", (65,))
 
 

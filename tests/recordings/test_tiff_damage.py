@@ -18,6 +18,7 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
+from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.recordings.tiff import TiffStack
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
 
@@ -93,7 +94,7 @@ def describe(path: Path, text: str) -> None:
 
 def refusal(path: Path, **options: Any) -> str:
     """The one line that a file is refused with."""
-    with pytest.raises(InputError) as caught, TiffStack(path, **options) as stack:
+    with pytest.raises(InputError) as caught, TiffStack(path, ReadSettings(**options)) as stack:
         list(stack.frames())
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
@@ -105,7 +106,7 @@ def frames_or_refusal(path: Path, **options: Any) -> list[np.ndarray[Any, Any]]:
     message = f"{path}: "
     frames = []
     try:
-        with TiffStack(path, **options) as stack:
+        with TiffStack(path, ReadSettings(**options)) as stack:
             frames = list(stack.frames())
     except InputError as error:
         message = str(error)
@@ -374,7 +375,7 @@ def test_the_limit_of_memory_is_an_option(tmp_path: Path) -> None:
     data = np.zeros((3, 1024, 1024), np.uint16)
     tifffile.imwrite(path, data, compression="zlib", photometric="minisblack")
     assert "takes 2 MiB unpacked; expected 1.5 at most" in refusal(path, largest_mib=1.5)
-    with TiffStack(path, largest_mib=2) as stack:
+    with TiffStack(path, ReadSettings(largest_mib=2)) as stack:
         np.testing.assert_array_equal(list(stack.frames()), data)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sasnet_live.recordings.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings.settings import LARGEST_MIB
 
 from . import options
 from .printing import echo
@@ -107,10 +107,10 @@ def _short(value: object) -> str:
 
 
 def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
-    from sasnet_live.recordings.tiff import TiffStack
+    from sasnet_live.recordings import ReadSettings, open_recording
     from sasnet_live.sinks.ome_tiff import read_record
 
-    with TiffStack(path, largest_mib=largest_mib) as stack:
+    with open_recording(path, ReadSettings(largest_mib=largest_mib)) as stack:
         layout, remarks = stack.layout, stack.remarks
     yield "file", str(path)
     yield "axes", f"{layout.letters}YX"

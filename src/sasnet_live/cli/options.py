@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from sasnet_live.parameters import Parameter, hints_of, parameter_at, parameter_of
-from sasnet_live.reprocess.settings import ReprocessSettings
+from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.settings import RegistrarSettings
 
 
@@ -74,9 +74,7 @@ _SPELLED = {
 # Of commands that need no other settings.
 Model = Annotated[str, typer.Option(metavar="NAME|FILE", help=parameter_at(RegistrarSettings, "model").help)]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help=parameter_at(RegistrarSettings, "device").help)]
-LargestFrame = Annotated[
-    float, typer.Option(metavar="MIB", min=1, help=parameter_at(ReprocessSettings, "largest_mib").help)
-]
+LargestFrame = Annotated[float, typer.Option(metavar="MIB", min=1, help=parameter_at(ReadSettings, "largest_mib").help)]
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

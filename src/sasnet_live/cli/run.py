@@ -11,7 +11,7 @@ import typer
 from sasnet_live.errors import InputError
 from sasnet_live.files import OutputLock
 from sasnet_live.parameters import parameter
-from sasnet_live.recordings.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.session.acquisition import Acquisition, Limited
 
 from . import options

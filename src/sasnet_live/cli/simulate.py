@@ -43,12 +43,12 @@ def simulate(
     from sasnet_live.errors import InputError
     from sasnet_live.files import renamed
     from sasnet_live.layout import Layout
-    from sasnet_live.recordings.tiff import SUFFIXES
+    from sasnet_live.recordings.formats import TIFF_SUFFIXES
     from sasnet_live.simulation.levels import random_scanner
     from sasnet_live.simulation.recording import RecordingSettings, record
     from sasnet_live.sinks.ome_tiff import OmeTiffWriter
 
-    if out.suffix.lower() not in SUFFIXES:
+    if out.suffix.lower() not in TIFF_SUFFIXES:
         raise InputError(f"{out}: expected a name that ends with .ome.tiff or .tif")
     rng = np.random.default_rng(seed)
     series = record(

@@ -47,12 +47,12 @@ def raster_pair_entries(folder: Path, geometry: ScanGeometry | None) -> list[Ent
 
 def raw_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
     """Every frame of every TIFF."""
-    from sasnet_live.recordings.tiff import TiffStack
+    from sasnet_live.recordings import open_recording
 
     scan = geometry or ScanGeometry()
     entries = []
     for path in _tiffs(folder):
-        with TiffStack(path) as stack:
+        with open_recording(path) as stack:
             indices = list(stack.layout.indices())
             recording = path.stem if stack.layout.axes == ("t",) and len(indices) > 1 else ""
         for number, index in enumerate(indices):
@@ -151,9 +151,9 @@ def _interleaved(path: Path) -> Case:
 
 
 def _raw(path: Path, index: dict[str, int], name: str, geometry: ScanGeometry, recording: str, number: int) -> Case:
-    from sasnet_live.recordings.tiff import TiffStack
+    from sasnet_live.recordings import open_recording
 
-    with TiffStack(path) as stack:
+    with open_recording(path) as stack:
         return case_of_raw(name, "raw", stack.read(index), geometry, recording=recording, number=number)
 
 

@@ -16,7 +16,7 @@ from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.metrics import ncc, ssim
-from sasnet_live.recordings.tiff import TiffStack
+from sasnet_live.recordings import open_recording
 from sasnet_live.registrar import Registrar
 from sasnet_live.reprocess import Progress, ReprocessSettings, reprocess
 from sasnet_live.scan import split
@@ -129,7 +129,7 @@ def demonstrate(
         progress=progress,
         make_registrar=make_registrar,
     )
-    with TiffStack(folder / REGISTERED) as stack:
+    with open_recording(folder / REGISTERED) as stack:
         written = [split(image, ScanGeometry())[1] for image in stack.frames()]
     found = watched[0].found
     return Demo(

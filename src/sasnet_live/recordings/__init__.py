@@ -1,1 +1,34 @@
-"""Recordings on disk, opened one way whatever wrote them."""
+"""Recordings on disk, opened one way whatever wrote them: see `open_recording`.
+
+The names below load on first use: settings are read where no file is opened, as for the shell's help.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "ReadSettings": "settings",
+    "Recording": "recording",
+    "ScanFacts": "recording",
+    "is_recording": "formats",
+    "open_recording": "formats",
+}
+
+__all__ = ["ReadSettings", "Recording", "ScanFacts", "is_recording", "open_recording"]
+
+if TYPE_CHECKING:
+    from .formats import is_recording, open_recording
+    from .recording import Recording, ScanFacts
+    from .settings import ReadSettings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
 from sasnet_live.layout import Layout
 
+from .recording import Recording
+from .settings import ReadSettings
 from .tiff_claims import claimed_frames
-from .tiff_directories import LARGEST_MIB, Directories, read_directories
+from .tiff_directories import Directories, read_directories
 from .tiff_frames import (
     Bools,
     check_memory,
@@ -34,11 +36,13 @@ from .tiff_metadata import calibration
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
-SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
-"""Names that TIFF files end with, lower case."""
+
+def open_tiff(paths: Sequence[Path], settings: ReadSettings) -> Recording:
+    """Open a TIFF file; for `sasnet_live.recordings.open_recording`."""
+    return TiffStack(paths[0], settings)
 
 
-class TiffStack:
+class TiffStack(Recording):
     """A stack of frames in a TIFF, OME-TIFF, ImageJ or BigTIFF file, read page by page.
 
     Axes other than time, depth and channel count as time; several of them are joined in the order of the file. Tiles
@@ -48,23 +52,9 @@ class TiffStack:
     ----------
     path
         The file. It is checked as a whole when opened, so that a truncated file is found before work starts.
-    axes
-        What the axes really are, slowest first, such as "TYX", where the file says something else. Letters of
-        `sasnet_live.layout.STACK_AXES`, in either case. By default as the file has it; the slices of a plain ImageJ
-        stack count as times, because ImageJ calls them slices whatever they are.
-    allow_missing
-        Take a truncated file, or one of an acquisition that was aborted, up to the last whole step of its first axis.
-    largest_mib
-        Memory that one frame may take, MiB, however small it is packed in the file.
-
-    Attributes
-    ----------
-    layout
-        Axes, sizes, data type and calibration; of the file's name as source.
-    path
-        As given.
-    remarks
-        What a user should know of a file that can be read, one line each: images that are left out, metadata that are.
+    settings
+        Without axes of their own, the slices of a plain ImageJ stack count as times, because ImageJ calls them slices
+        whatever they are.
 
     Raises
     ------
@@ -73,65 +63,41 @@ class TiffStack:
         ``tests/recordings/test_tiff.py``.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        axes: str | None = None,
-        *,
-        allow_missing: bool = False,
-        largest_mib: float = LARGEST_MIB,
-    ) -> None:
+    format_name = "TIFF"
+
+    def __init__(self, path: str | Path, settings: ReadSettings | None = None) -> None:
+        settings = settings or ReadSettings()
         self.path = Path(path)
         directories = read_directories(self.path)
         self._tiff = _open(self.path, directories)
         try:
             with _no_tifffile_messages(), self._damage_in_one_line():
                 claimed = claimed_frames(self._tiff, directories)
-                if not allow_missing and claimed is not None and self._tiff.is_ome:
+                if not settings.allow_missing and claimed is not None and self._tiff.is_ome:
                     # Before tifffile makes room for what is not there.
                     self._refuse_missing(directories.count, claimed, cut=False)
                 self._series = usable_series(self._tiff, self.path, claimed)
                 check_pixels(self._series[0], self.path)
-                check_memory(self._series, self.path, largest_mib)
+                check_memory(self._series, self.path, settings.largest_mib)
                 named = frames_named(self._series, self.path)
                 whole = whole_frames(self._tiff, self.path, self._series, directories)
-                if not allow_missing:
+                if not settings.allow_missing:
                     self._refuse_missing(int(whole.sum()), max(named, claimed or 0), directories.cut)
-                self.layout, self._page = self._lay_out(axes, whole)
+                self.layout, self._page = self._lay_out(settings.axes, whole)
                 self.remarks = self._remarks(directories, named)
                 self._check_codec()
         except BaseException:
             self._tiff.close()
             raise
 
-    def __enter__(self) -> TiffStack:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the file."""
         self._tiff.close()
 
-    def read(self, index: dict[str, int] | None = None) -> Pixels:
-        """Read one frame.
-
-        Parameters
-        ----------
-        index
-            Position along the axes of `layout`, for example ``{"t": 3, "c": 0}``; an axis left out counts as 0.
-
-        Returns
-        -------
-        (H, W) in the file's data type and this machine's byte order; a new array.
-        """
-        index = index or {}
-        unknown = set(index) - set(self.layout.axes)
-        if unknown:
-            named = ", ".join(sorted(unknown)).upper()
-            raise InputError(f"{self.path}: has no axis {named}; its axes are {self.layout.letters}")
-        position = int(self._page[tuple(index.get(axis, 0) for axis in self.layout.axes)])
+    def read(self, index: Mapping[str, int] | None = None) -> Pixels:
+        """See `Recording.read`."""
+        where = self._place(index)
+        position = int(self._page[tuple(where[axis] for axis in self.layout.axes)])
         per_series = math.prod(self._series[0].shape[:-2])
         number, page = divmod(position, per_series)
         with _no_tifffile_messages():
@@ -142,10 +108,6 @@ class TiffStack:
                     f"{self.path}: page {position} cannot be read ({_first_line(error)}); the file is damaged: "
                     "copy or export it again"
                 ) from error
-
-    def frames(self) -> Iterator[Pixels]:
-        """All frames in the order of the axes."""
-        return (self.read(index) for index in self.layout.indices())
 
     def _read_page(self, series: TiffPageSeries, page: int) -> Pixels:
         frame: Pixels

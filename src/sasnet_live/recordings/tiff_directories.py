@@ -17,9 +17,6 @@ from typing import BinaryIO
 
 from sasnet_live.errors import InputError
 
-LARGEST_MIB = 256.0
-"""Memory that one frame may take: 11,000 x 11,000 px of 16 bits. Registering it takes some ten times as much."""
-
 MOST_TAGS = 4096
 """In a directory; writers use some twenty, and tifffile too takes more for damage."""
 

@@ -18,7 +18,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.recordings.tiff import TiffStack
+from sasnet_live.recordings import Recording, open_recording
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
@@ -77,14 +77,7 @@ class FileRun:
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
-        stack = self._open.enter_context(
-            TiffStack(
-                self._job.source,
-                self._settings.axes,
-                allow_missing=self._settings.allow_missing,
-                largest_mib=self._settings.largest_mib,
-            )
-        )
+        stack = self._open.enter_context(open_recording(self._job.source, self._settings.reading))
         self._remarks = stack.remarks
         layout = stack.layout
         channels = layout.size("c") or 1
@@ -169,7 +162,7 @@ class FileRun:
         settings = {
             "output": kind,
             "align_on": str(self._settings.align_on),
-            "axes": self._settings.axes or "as the input",
+            "axes": self._settings.reading.axes or "as the input",
             "dtype": self._settings.dtype or "as the input",
             **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.registrar.geometry).items()},
         }
@@ -193,7 +186,7 @@ class FileRun:
         self._resumed_at = done
         return done
 
-    def _replay(self, stack: TiffStack, order: Sequence[str], done: int, state: KeptState, align_on: int) -> None:
+    def _replay(self, stack: Recording, order: Sequence[str], done: int, state: KeptState, align_on: int) -> None:
         """Have the registrar know of the frames before the point of resumption what it knew when it came there."""
         channels = stack.layout.size("c") or 1
         since_reset = stack.layout.index(done * channels, order).get("t", 0)
@@ -207,7 +200,7 @@ class FileRun:
             pass
 
     def _registered(
-        self, stack: TiffStack, order: Sequence[str], align_on: int, first: int
+        self, stack: Recording, order: Sequence[str], align_on: int, first: int
     ) -> Iterator[tuple[dict[str, int], Registration]]:
         return register_scans(
             self._registrar, stack.layout, lambda where: self._raw(stack, where, align_on), order, first
@@ -215,7 +208,7 @@ class FileRun:
 
     def _write_scan(
         self,
-        stack: TiffStack,
+        stack: Recording,
         where: dict[str, int],
         align_on: int,
         found: Registration,
@@ -231,7 +224,7 @@ class FileRun:
                 # The figures are kept with the first channel's page, whichever was aligned on.
                 writer.write(as_dtype(image, writer.layout.dtype), figures=figures if channel == 0 else None)
 
-    def _raw(self, stack: TiffStack, where: dict[str, int], channel: int) -> Pixels:
+    def _raw(self, stack: Recording, where: dict[str, int], channel: int) -> Pixels:
         raw = stack.read({**where, "c": channel} if "c" in where else where)
         wanted = self._written_dtype(stack.layout)
         # A result in floating numbers is asked for: it is computed so, not rounded and converted.

@@ -18,7 +18,7 @@ from sasnet_live.files import (
     refuse_present,
     renamed,
 )
-from sasnet_live.recordings.tiff import SUFFIXES
+from sasnet_live.recordings.formats import TIFF_SUFFIXES, is_recording
 from sasnet_live.sinks.ome_tiff import is_registered
 
 _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
@@ -95,7 +95,7 @@ def plan(
         written to.
     """
     output = Path(output)
-    is_file = output.suffix.lower() in SUFFIXES and not output.is_dir()
+    is_file = output.suffix.lower() in TIFF_SUFFIXES and not output.is_dir()
     if output.suffix.lower() in _OTHER_FILES and not output.is_dir():
         raise InputError(f"{output}: only OME-TIFF is written; give a name that ends with .ome.tiff, or a folder")
     if is_file and len(sources) > 1:
@@ -139,7 +139,7 @@ def _expand(given: str) -> list[Path]:
     """Files that a name, a pattern or a folder stands for."""
     path = Path(given)
     if path.is_dir():
-        found = sorted(one for one in path.iterdir() if one.is_file() and one.suffix.lower() in SUFFIXES)
+        found = sorted(one for one in path.iterdir() if one.is_file() and is_recording(one))
         if not found:
             raise InputError(f"{path}: holds no TIFF file; check it")
         return found

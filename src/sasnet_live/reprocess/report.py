@@ -43,7 +43,7 @@ class FileReport:
     seconds, fps
         Time of this run, and scans registered in it a second.
     remarks
-        What a user should know of the input, one line each, see `sasnet_live.recordings.tiff.TiffStack`.
+        What a user should know of the input, one line each, see `sasnet_live.recordings.Recording`.
     error
         One line; empty if the file is done. `exception` has the details.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import parameter
-from sasnet_live.recordings.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.settings import RegistrarSettings
 
 
@@ -20,12 +20,8 @@ class ReprocessSettings:
         What registers. With its output "both", two files are written, named ``_rendered`` and ``_warped``.
     align_on
         The channel in which the displacement is found, by index or name; the others are moved with it.
-    axes
-        Axes of the inputs where their files have them wrong, see `sasnet_live.recordings.tiff.TiffStack`.
-    allow_missing
-        Register what is whole of a truncated file, see `sasnet_live.recordings.tiff.TiffStack`.
-    largest_mib
-        Memory that one frame of an input may take, MiB, see `sasnet_live.recordings.tiff.TiffStack`.
+    reading
+        How the inputs are read, where their files do not say it themselves.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite
@@ -39,11 +35,7 @@ class ReprocessSettings:
 
     registrar: RegistrarSettings = RegistrarSettings()
     align_on: int | str = parameter("0", "Channel, by number or name, in which the displacement is found.")
-    axes: str | None = parameter(None, "What the axes are, where a file has them wrong: T, Z, C, P.")
-    allow_missing: bool = parameter(False, "Register what is whole of a truncated file.")
-    largest_mib: float = parameter(
-        LARGEST_MIB, "Memory that a frame may take unpacked, however small its file.", unit="MiB", at_least=1
-    )
+    reading: ReadSettings = ReadSettings()
     dtype: str | None = parameter(None, "Data type to write, such as float32; by default the input's.")
     overwrite: bool = parameter(False, "Replace outputs that are there.")
     resume: bool = parameter(False, "Go on with interrupted outputs; leave complete ones as they are.")

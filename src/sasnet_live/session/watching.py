@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sasnet_live.errors import InputError
 from sasnet_live.live.channels import channel_to_align_on
-from sasnet_live.recordings.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.sinks.ome_tiff import is_registered
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.folder import SETTLE_S, FolderSource

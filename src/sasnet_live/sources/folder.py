@@ -15,8 +15,8 @@ from typing import Any
 from sasnet_live.errors import InputError
 from sasnet_live.frame import EndReason, Frame
 from sasnet_live.layout import Layout
-from sasnet_live.recordings.tiff import TiffStack
-from sasnet_live.recordings.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings import ReadSettings, Recording, open_recording
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.sources.folder_listing import Entry, Listing, list_folder
 from sasnet_live.sources.folder_memory import Seen, SentFrames
 from sasnet_live.sources.folder_report import FolderProblem, FolderReport
@@ -229,7 +229,7 @@ class FolderSource:
                 self._registered.append(entry.name)
                 self._finish(entry)
                 return
-            stack = TiffStack(path, largest_mib=self._largest_mib)
+            stack = open_recording(path, ReadSettings(largest_mib=self._largest_mib))
         except Exception as error:  # whatever is wrong with one file, the others go on
             self._note_failure(entry, error)
             return
@@ -247,7 +247,7 @@ class FolderSource:
         elif not self._cut_short:
             self._finish(entry)
 
-    def _deliver(self, path: Path, stack: TiffStack, seen: Seen, streams: FolderStreams) -> Exception | None:
+    def _deliver(self, path: Path, stack: Recording, seen: Seen, streams: FolderStreams) -> Exception | None:
         """Put the frames that were not put yet; what kept the next one from being read, if anything."""
         layout = stack.layout
         stream: Layout | None = None

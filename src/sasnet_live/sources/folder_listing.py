@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from sasnet_live.recordings.tiff import SUFFIXES
+from sasnet_live.recordings import is_recording
 
 Look = tuple[int, int, int]
 """Time of the last change of the content and of the rest (ns), and size (bytes). The second tells of permissions, and
@@ -64,7 +64,7 @@ def list_folder(folder: Path) -> Listing:
     entries, hidden, folders = [], [], []
     with os.scandir(folder) as found:
         for one in found:
-            named_tiff = Path(one.name).suffix.lower() in SUFFIXES
+            named_tiff = is_recording(one.name)
             if one.name.startswith("."):
                 hidden += [one.name] if named_tiff else []
             elif named_tiff:

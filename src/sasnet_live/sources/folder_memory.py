@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sasnet_live.frame import Pixels
-from sasnet_live.recordings.tiff import TiffStack
+from sasnet_live.recordings import Recording
 
 from .folder_listing import Look
 
@@ -41,10 +41,10 @@ class SentFrames:
         """Another one was delivered."""
         self._checksums.append(_checksum(frame))
 
-    def begin(self, stack: TiffStack) -> bool:
+    def begin(self, stack: Recording) -> bool:
         """Whether a file begins with these frames: it is the same one, perhaps with more behind them.
 
-        Raises what `TiffStack.read` does.
+        Raises what `Recording.read` does.
         """
         count = len(self)
         if not count or (stack.layout.frames or 0) < count:

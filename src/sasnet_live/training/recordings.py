@@ -19,7 +19,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
 from sasnet_live.metrics import SSIM_WINDOW_PX
 from sasnet_live.network.config import CorrespondenceKind
-from sasnet_live.recordings.tiff import TiffStack
+from sasnet_live.recordings import Recording, open_recording
 
 from .data import Sample, SimulatedSource, make_sample
 from .settings import TrainingSettings
@@ -64,7 +64,7 @@ def recorded_validation(
         If a recording cannot be read, or there are too few or too small frames to train on.
     """
     with ExitStack() as files:
-        recordings = _Recordings([files.enter_context(TiffStack(path)) for path in settings.recordings])
+        recordings = _Recordings([files.enter_context(open_recording(path)) for path in settings.recordings])
         recordings.check(settings)
         kept = range(0 if part == "choose" else KEPT_ASIDE, len(recordings), 2 * KEPT_ASIDE)
         if not kept:
@@ -87,7 +87,7 @@ def recorded_samples(
 ) -> Iterator[Sample]:
     """Endless parts, of the size of the simulated samples, of the frames that are trained on."""
     with ExitStack() as files:
-        recordings = _Recordings([files.enter_context(TiffStack(path)) for path in settings.recordings])
+        recordings = _Recordings([files.enter_context(open_recording(path)) for path in settings.recordings])
         trained = [k for k in range(len(recordings)) if k % KEPT_ASIDE]
         failures = 0
         while failures < PATIENCE:
@@ -117,7 +117,7 @@ def random_part(sample: Sample, lines: int, width: int, rng: np.random.Generator
 class _Recordings:
     """The frames of several open recordings, one after another."""
 
-    def __init__(self, stacks: Sequence[TiffStack]) -> None:
+    def __init__(self, stacks: Sequence[Recording]) -> None:
         self._stacks = stacks
         self._frames = [(stack, index) for stack in stacks for index in stack.layout.indices()]
 

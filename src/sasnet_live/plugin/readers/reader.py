@@ -34,10 +34,10 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def _read_tiff(path: str) -> list[LayerData]:
     from sasnet_live.plugin.notify import warn
-    from sasnet_live.recordings.tiff import TiffStack
+    from sasnet_live.recordings import open_recording
     from sasnet_live.sinks.ome_tiff import frame_figures, read_record
 
-    stack = TiffStack(path)
+    stack = open_recording(path)
     for remark in stack.remarks:
         warn(remark)
     layout = stack.layout

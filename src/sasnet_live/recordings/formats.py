@@ -1,0 +1,94 @@
+"""The formats that can be read, and which one a file has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from sasnet_live.errors import InputError
+
+from .recording import Recording
+from .settings import ReadSettings
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
+"""Names that TIFF files end with, lower case."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of recordings.
+
+    Attributes
+    ----------
+    name
+        For people: "TIFF".
+    suffixes
+        Names that its files end with, lower case, the first one preferred.
+    opener
+        Module in this package and function or class in it: called with the paths of one recording and `ReadSettings`.
+        Loaded when a file of the format is opened.
+    recognizes
+        Whether a file is of this format, by its content; asked for files whose names end so. None: the name tells.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    opener: tuple[str, str]
+    recognizes: Callable[[Path], bool] | None = None
+
+    def open(self, paths: Sequence[Path], settings: ReadSettings) -> Recording:
+        """Open a recording of this format."""
+        module, name = self.opener
+        return cast(Recording, getattr(import_module(f".{module}", __package__), name)(paths, settings))
+
+
+FORMATS: tuple[Format, ...] = (Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),)
+"""In the order in which they are asked."""
+
+
+def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSettings | None = None) -> Recording:
+    """Open a recording, whatever its format; nothing else in this program opens other people's files.
+
+    Parameters
+    ----------
+    paths
+        A file, or those that one recording is spread over, in order.
+    settings
+        What the files do not say themselves.
+
+    Returns
+    -------
+    To be closed: a context manager.
+
+    Raises
+    ------
+    InputError
+        No such file, a format that is not known, or whatever is wrong with the file, in one line.
+    """
+    given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
+    if not given:
+        raise InputError("no file given; expected a recording")
+    return format_of(given[0]).open(given, settings or ReadSettings())
+
+
+def is_recording(path: str | Path) -> bool:
+    """Whether a file has the name of a recording in a known format; it is not opened."""
+    return any(str(path).lower().endswith(format_.suffixes) for format_ in FORMATS)
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file, by name and content; a name that says nothing counts as TIFF, whose reader says what it is.
+
+    Raises
+    ------
+    InputError
+        For a name of a known format that the content contradicts.
+    """
+    named = [one for one in FORMATS if str(path).lower().endswith(one.suffixes)]
+    for one in named:
+        if one.recognizes is None or one.recognizes(path):
+            return one
+    return named[0] if named else FORMATS[0]
