@@ -104,6 +104,9 @@ class Registration:
     line_confidence
         (n_b,) float32 in [0, 1]: how surely each backward line lies within half a px. A line without texture may be
         doubtful in a frame that is not. None where the frame was passed through.
+    evidence_frames
+        How many frames the displacement rests on: 1 where this one sufficed; more where photons are few and the last
+        frames were averaged, and then the displacement is theirs on average; 0 where the frame was passed through.
     """
 
     image: Pixels
@@ -115,3 +118,4 @@ class Registration:
     reason: str = ""
     warped_image: Pixels | None = None
     line_confidence: Pixels | None = None
+    evidence_frames: int = 0

@@ -70,8 +70,8 @@ def judged(
     pedestal
         What was taken off all intensities.
     known
-        The displacement was found on another channel: moved lines may be as much less alike as chance brings about,
-        so that a dim channel is moved in every frame and not now and then.
+        The displacement was found on another channel, or on several frames: moved lines may be as much less alike as
+        chance brings about, so that a dim channel is moved in every frame and not now and then.
     """
     wanted = inputs.moved if rendered is None else rendered
     compared = (inputs.target, backward, inputs.moved, inputs.matched, wanted)

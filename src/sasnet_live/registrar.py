@@ -182,7 +182,10 @@ class Registrar:
             return self._passed_through(raw, passes, began)
         confidence = registration.metrics.confidence
         result = self._finished(raw, passes, registration.displacement_px.copy(), confidence, began, known=True)
-        return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
+        if not result.accepted:
+            return result
+        result = replace(result, evidence_frames=registration.evidence_frames)
+        return _with_line_confidence(result, registration.line_confidence)
 
     def reset(self) -> None:
         """Forget the temporal state, as before the first frame."""
@@ -287,9 +290,11 @@ class Registrar:
         unpaired = len(passes.backward) > passes.paired
         if unpaired:
             displacement[-1] = 0
-        result = self._finished(raw, passes, displacement, confidence, began)
+        # What several frames tell need not show in one of them.
+        result = self._finished(raw, passes, displacement, confidence, began, known=found.frames > 1)
         if not result.accepted:
             return result
+        result = replace(result, evidence_frames=found.frames)
         self._tracker.accept(found)
         of_lines = found.evidence.line_confidence.astype(np.float32)
         if unpaired:

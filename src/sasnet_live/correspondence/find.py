@@ -40,6 +40,8 @@ class Correspondence:
         What the confidence is computed from.
     width
         Px of a line.
+    frames
+        That the evidence comes from: 1, or so many as were averaged.
     """
 
     parts: DisplacementParts
@@ -47,6 +49,7 @@ class Correspondence:
     transfer: Floats
     evidence: Evidence
     width: int
+    frames: int = 1
 
     @cached_property
     def displacement_px(self) -> Floats:
