@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _PLAIN_EVERY_S = 5.0
 _SHORTEST_NAME = 8  # columns
 _BESIDE_NAME = 46  # columns: a bar of 4, 100000/100000, 0:00:00, NCC 0.928 -> 0.995, and the gaps between them
+_WIDTH_IN_A_FILE = 400  # columns: the longest file name, 255, and figures
 
 
 def reprocess(
@@ -61,7 +62,7 @@ def reprocess(
         for line in (*file.remarks, *filter(None, [file.error])):
             complain(line)
     if len(report.failed) < len(report.files):
-        _print_table(report, console())
+        _print_table(report, console(width_elsewhere=_WIDTH_IN_A_FILE))
     if context.find_root().params["debug"] and report.failed and report.failed[0].exception is not None:
         raise report.failed[0].exception
     raise typer.Exit(1 if report.failed else 0)
