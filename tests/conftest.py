@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,22 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_left() -> Iterator[None]:
+    """Every thread of ours that a test began must be gone when it ends."""
+    before = set(threading.enumerate())
+
+    def left() -> list[str]:
+        ours = (thread for thread in threading.enumerate() if thread.name.startswith("sasnet-live"))
+        return [thread.name for thread in ours if thread not in before]
+
+    yield
+    deadline = time.monotonic() + 10
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left(), f"threads left behind: {left()}"
 
 
 @pytest.fixture(scope="session", autouse=True)

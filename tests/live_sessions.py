@@ -1,10 +1,8 @@
-"""What tests of live sessions share, with a window and without: settings, and that nothing is left behind."""
+"""What tests of live sessions share, with a window and without."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +12,6 @@ from sasnet_live.session.settings import LiveSettings, SettingsStore
 from sasnet_live.settings import RegistrarSettings
 
 LINES, PIXELS = 64, 96
-
-
-@pytest.fixture(autouse=True)
-def _no_threads_left() -> Iterator[None]:
-    """Every thread of ours must be gone when a test ends."""
-    yield
-    deadline = time.monotonic() + 10
-    while (left := _our_threads()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not left, f"threads left behind: {left}"
-
-
-def _our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sasnet-live")]
 
 
 @pytest.fixture

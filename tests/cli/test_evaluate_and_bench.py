@@ -31,8 +31,9 @@ def no_registrar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_evaluate_writes_table_csv_and_report(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, no_registrar: None
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_registrar: None
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "60")  # of a terminal, which this is not: nothing is wrapped
     table, page = tmp_path / "scores.csv", tmp_path / "report.html"
     status, out, _ = _run(
         capsys,
@@ -43,6 +44,8 @@ def test_evaluate_writes_table_csv_and_report(
     assert status == 0
     for word in ("easy", "hard", "rigid", "ilk", "displacement error, px", "12 rows", "report in"):
         assert word in out
+    titles = ["level", "method", "frames", "NCC", "SSIM", "displacement error, px"]
+    assert any(all(title in line for title in titles) for line in out.splitlines())
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows[:3]] == ["none", "rigid", "ilk"]

@@ -72,6 +72,17 @@ def test_done(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[Re
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.ome.tiff"), expected(data))
 
 
+def test_the_table_is_not_wrapped_where_there_is_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: list[RegistrarSettings]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    name = f"{'long ' * 20}.tif"
+    recording(tmp_path / name)
+    _, out, _ = run(capsys, tmp_path / name, "-o", tmp_path / "b.ome.tiff")
+    [line] = [line for line in out.splitlines() if line.startswith(name)]
+    assert "0.500 -> 0.900" in line
+
+
 def test_every_option_reaches_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +229,7 @@ def test_bad_arguments(
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     arguments, message = REFUSED[case]
     status, out, err = run(capsys, *arguments)
-    assert (status, out) == (2, "")
+    assert (status, out) == (1 if case == "unknown model" else 2, "")
     assert message in err
     assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -139,7 +139,6 @@ def test_channels_of_the_demo_devices(command: Callable[..., tuple[int, str, str
         (["--demo", "--live", "--out", "none/a.tif"], "does not exist"),
         (["--demo", "--live", "--out", "{there}"], "is there already"),
         (["--demo", "--live", "--out", "a.tif", "--dtype", "int5"], "dtype is 'int5'"),
-        (["--demo", "--live", "--model", "none"], "model 'none' is not known"),
         (["--demo", "--live", "--dtype", "int5"], "dtype is 'int5'"),
         (["--demo", "--live", "--out", "a.ome.zarr", "--dtype", "S5"], "dtype is 'S5'"),
         (["--demo", "--live", "--out", "a.ome.zarr", "--dtype", "complex64"], "dtype is 'complex64'"),
@@ -150,6 +149,8 @@ def test_channels_of_the_demo_devices(command: Callable[..., tuple[int, str, str
         (["--demo", "--mda", "{no_channel}"], "has Cy5, DAPI, FITC, Rhodamine"),
         (["--simulate", "--mda", "{channels}"], "the configuration of the microscope has none"),
         (["--demo", "--mda", "{channels}", "--align-on", "GFP"], "the channels are DAPI, FITC: choose one of them"),
+        (["--demo", "--live", "--align-on", "DAPI"], "--align-on is 'DAPI', but the frames come in one channel"),
+        (["--demo", "--mda", "{sequence}", "--align-on", "0"], "--align-on is '0', but the frames come in one channel"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -209,7 +210,8 @@ def test_a_setting_that_does_not_fit_the_frames_is_refused_before_the_acquisitio
     with pytest.raises(SystemExit) as exit_:
         main(["run", *map(str, files), "--model", "correspondence", *arguments])
     printed = capfd.readouterr()
-    assert (exit_.value.code, printed.out) == (2, "")
+    no_number = arguments[-1] in ("inf", "nan")  # whatever the frames are
+    assert (exit_.value.code, printed.out) == (2 if no_number else 1, "")
     assert message in printed.err
     assert len(printed.err.splitlines()) == 1
     assert not list(tmp_path.glob("a*"))
@@ -236,8 +238,24 @@ def test_watch_says_what_does_not_fit_when_the_first_file_comes(tmp_path: Path) 
         "sasnet-live: search_px is 60, but the lines are 96 px long; expected at most half of that, 48 px\n"
     )
     done = subprocess.run([*command[:-1], "nope"], capture_output=True, text=True, timeout=100, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_watch_says_that_there_is_no_channel_to_align_on(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "ab":
+        tifffile.imwrite(folder / f"{name}.tif", np.random.default_rng(0).integers(0, 99, (64, 96)).astype(np.uint16))
+    status, printed, errors = command("watch", folder, "--until-idle", 1, "--align-on", "DAPI")
+    assert status == 0
+    assert "2 frames, 2 registered" in printed
+    assert errors == (
+        "sasnet-live: the channel to align on, 'DAPI', is not used: frames come in one channel and are registered by "
+        "themselves\n"
+    )
 
 
 def test_a_registrar_that_fails_once_leaves_a_complete_file_of_flagged_frames(

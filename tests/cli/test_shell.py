@@ -11,7 +11,7 @@ import time
 import pytest
 
 from sasnet_live import __version__, cli
-from sasnet_live.errors import InputError
+from sasnet_live.errors import CannotRegister, InputError
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -61,6 +61,7 @@ def test_bad_arguments_are_one_line_and_status_2(
     ("error", "status", "line"),
     [
         (InputError("a.tif: is a poem; give a TIFF"), 2, "sasnet-live: a.tif: is a poem; give a TIFF\n"),
+        (CannotRegister("no model 'x'"), 1, "sasnet-live: no model 'x'\n"),
         (RuntimeError("two\nlines"), 1, "sasnet-live: RuntimeError: two lines; --debug shows where\n"),
         (KeyboardInterrupt(), 130, "sasnet-live: interrupted\n"),
     ],

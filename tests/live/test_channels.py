@@ -121,8 +121,18 @@ def test_a_new_stream_forgets_but_does_not_warm_up_again(registrars: list[Record
 
 def test_streams_without_channels_are_registered_as_they_are() -> None:
     process = ChannelRegistrar(Recorder, "B")
-    process.prepare(Layout(SHAPE, np.dtype(np.uint16)))
-    assert displacement(process(frame(7))) == 7
+    for _ in range(2):
+        process.prepare(Layout(SHAPE, np.dtype(np.uint16)))
+        assert displacement(process(frame(7))) == 7
+    assert "the channel to align on, 'B', is not used" in process.take_remark()
+    assert process.take_remark() == ""
+
+
+def test_nothing_is_remarked_where_the_channel_is_used_or_none_was_chosen() -> None:
+    for align_on, stream in (("B", channels("A", "B")), (None, Layout(SHAPE, np.dtype(np.uint16)))):
+        process = ChannelRegistrar(Recorder, align_on)
+        process.prepare(stream)
+        assert process.take_remark() == ""
 
 
 @pytest.mark.parametrize("align_on", ["D", "2", -1, 5])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from live_sessions import _no_threads_left, settings, small_scanner, store  # noqa: F401
+from live_sessions import settings, small_scanner, store  # noqa: F401
 from sasnet_live.plugin.preferences import FOLDER_VARIABLE
 
 

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from live_sessions import _no_threads_left, settings  # noqa: F401
+from live_sessions import settings  # noqa: F401

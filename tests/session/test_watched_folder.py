@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,5 +95,16 @@ def test_the_frames_have_both_sizes_of_a_px_and_what_is_left_out_is_told(
     assert engine.error is None
 
 
-def test_the_settle_time_reaches_the_source(watching: LiveSettings) -> None:
-    assert LiveSource(replace(watching, settle_s=7.5)).source._settle_s == 7.5  # type: ignore[attr-defined]
+def test_settle_time_and_largest_frame_reach_the_source(watching: LiveSettings) -> None:
+    source: Any = LiveSource(replace(watching, settle_s=7.5, largest_mib=300.0)).source
+    assert (source._settle_s, source._largest_mib) == (7.5, 300.0)
+
+
+def test_a_channel_that_cannot_be_aligned_on_is_told(engine: LiveEngine, watching: LiveSettings) -> None:
+    scan(Path(watching.folder) / "a.tif", 1)
+    engine.start(replace(watching, align_on="DAPI"))
+    said: list[str] = []
+    wait_for(lambda: bool((line := engine.take_problem()) and (said.append(line) or True)))
+    assert said[0].startswith("the channel to align on, 'DAPI', is not used")
+    assert engine.take_problem() == ""
+    assert engine.error is None

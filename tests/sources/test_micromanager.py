@@ -644,7 +644,7 @@ def test_a_camera_that_fails_in_a_sequence_does_not_look_like_a_finished_run(pyt
     thread.join(20)
     wait_for(lambda: bool(pipeline.reports))
     source.stop()
-    [report] = pipeline.reports
+    [report] = pipeline.close()
     assert report.received == 4
     assert report.missing == 6
     assert report.problems() == ['6 of 10 frames never came from camera "ORPAM"']

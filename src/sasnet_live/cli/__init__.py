@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from sasnet_live import __version__
-from sasnet_live.errors import InputError
+from sasnet_live.errors import CannotRegister, InputError
 from sasnet_live.memory import keep_freed_memory
 from sasnet_live.threads import share_cores
 
@@ -69,8 +69,9 @@ for _command, _module in _COMMANDS.items():
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Status 0: done; 1: something failed; 2: bad arguments or input; 130: interrupted (143 and 129 by SIGTERM and
-    SIGHUP). An error is one line on standard error, without a traceback unless ``--debug`` is among the arguments.
+    Status 0: done; 1: something failed, or cannot be registered so; 2: bad arguments or input; 130: interrupted (143
+    and 129 by SIGTERM and SIGHUP). An error is one line on standard error, without a traceback unless ``--debug`` is
+    among the arguments.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def _status(arguments: list[str], debug: bool) -> int:
         if debug:
             raise
         complain(error)
-        return 2
+        return 1 if isinstance(error, CannotRegister) else 2
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except Exception as error:

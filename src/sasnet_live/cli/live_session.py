@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sasnet_live.errors import InputError
+from sasnet_live.errors import CannotRegister, InputError
 from sasnet_live.parameters import parameter
 from sasnet_live.session.recording_plan import RecordingPlan
 from sasnet_live.settings import RegistrarSettings
@@ -97,14 +97,23 @@ class Session:
         self._stops: list[Callable[[], None]] = []
 
     def start(self, stream: Layout | None) -> None:
-        """Load and compile, so that the first frame does not wait; a setting that cannot be used ends the run here."""
+        """Load and compile, so that the first frame does not wait; a setting that cannot be used ends the run here.
+
+        Raises
+        ------
+        CannotRegister
+            If there is no such model or device, or what was chosen does not fit the frames.
+        """
         interrupts().raise_if_any()
-        if stream is None:
-            self._process.describe()  # makes a registrar: also before files come, their size is all that is not known
-        self.pipeline.start(stream)
-        while not self.pipeline.wait_until_ready(_LOOK_EVERY_S):
-            interrupts().raise_if_any()
-        self.pipeline.raise_if_failed()
+        try:
+            if stream is None:
+                self._process.describe()  # makes a registrar: before files come, only their size is not known
+            self.pipeline.start(stream)
+            while not self.pipeline.wait_until_ready(_LOOK_EVERY_S):
+                interrupts().raise_if_any()
+            self.pipeline.raise_if_failed()
+        except InputError as error:
+            raise CannotRegister(str(error)) from error
         interrupts().raise_if_any()
 
     def on_stop(self, *stops: Callable[[], None]) -> None:
@@ -160,6 +169,8 @@ class Session:
         """Show how it goes, say what is new, and wait a moment."""
         self._answer()
         self._view.update(self.pipeline.status())
+        if remark := self._process.take_remark():
+            complain(remark)
         error = self.pipeline.error
         if error is not None and self._failure_told is None:
             self._failure_told = error

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _PLAIN_EVERY_S = 5.0
 _SHORTEST_NAME = 8  # columns
 _BESIDE_NAME = 46  # columns: a bar of 4, 100000/100000, 0:00:00, NCC 0.928 -> 0.995, and the gaps between them
+_WIDTH_IN_A_FILE = 400  # columns: the longest file name, 255, and figures
 
 
 def reprocess(
@@ -43,7 +44,8 @@ def reprocess(
     """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
 
     With --output both, two files are written for each input: NAME_rendered and NAME_warped. Until a file is complete
-    its name ends with .partial. Exit status 0: done; 1: a file failed (the others are done); 2: bad arguments.
+    its name ends with .partial. Exit status 0: done; 1: a file failed (the others are done), or there is no such
+    model or device; 2: bad arguments.
     """
     from sasnet_live.reprocess import reprocess as run
 
@@ -60,7 +62,7 @@ def reprocess(
         for line in (*file.remarks, *filter(None, [file.error])):
             complain(line)
     if len(report.failed) < len(report.files):
-        _print_table(report, console())
+        _print_table(report, console(width_elsewhere=_WIDTH_IN_A_FILE))
     if context.find_root().params["debug"] and report.failed and report.failed[0].exception is not None:
         raise report.failed[0].exception
     raise typer.Exit(1 if report.failed else 0)

@@ -64,7 +64,7 @@ def run(microscope: Microscope, wanted: Wanted, job: Job) -> None:
 
     Choose a microscope (--config, --demo or --simulate) and what to do with it (--mda or --live). Ctrl-C stops the
     acquisition, finishes the frames that wait, closes the files and exits with 130. Exit status 1: frames are missing
-    or could not be registered or written; 2: bad arguments. A closed pipe ends what is printed, not the acquisition.
+    or cannot be registered or written; 2: bad arguments. A closed pipe ends what is printed, not the acquisition.
     """
     from sasnet_live.live.status import in_words
 
@@ -83,7 +83,10 @@ def run(microscope: Microscope, wanted: Wanted, job: Job) -> None:
         source = MicroManagerSource(core, mda=sequence is not None, live=wanted.live, snap=False)
         if sequence is not None:
             _check_channels(sequence, core, wanted.mda)
-        session.start(_warm_up_stream(core, sequence))
+        stream = _warm_up_stream(core, sequence)
+        if stream is not None:
+            _check_align_on(job.align_on, stream)
+        session.start(stream)
         limited = Limited(session.pipeline, wanted.frames)
         source.start(limited)
         acquisition = Acquisition(core, sequence, lambda: interrupts().count > 1)
@@ -183,6 +186,17 @@ def _check_channels(sequence: MDASequence, core: CMMCorePlus, path: Path | None)
                 f"{path}: asks for channel {channel.config!r} of the group {channel.group!r}; the configuration of the "
                 f"microscope has {known}"
             )
+
+
+def _check_align_on(wanted: str | None, stream: Layout) -> None:
+    """Refuse a channel that is not acquired, and any where there are none."""
+    from sasnet_live.live.channels import channel_to_align_on, has_channels
+
+    channel_to_align_on(stream, wanted)
+    if wanted is not None and not has_channels(stream):
+        raise InputError(
+            f"--align-on is {wanted!r}, but the frames come in one channel; leave it out, or acquire several with --mda"
+        )
 
 
 def _core(microscope: Microscope) -> CMMCorePlus:

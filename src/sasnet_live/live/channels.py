@@ -42,15 +42,17 @@ class ChannelRegistrar:
         estimate; once in all with `align_on`.
     align_on
         Channel, by number or name, in which the displacement is found; the others of the same scan (same time, depth,
-        position) are moved with it. None: each channel is registered by itself. Streams without channels are registered
-        as they are. A channel that is acquired before the chosen one is registered by itself, because its displacement
-        is not known yet when the frame is due: acquire the chosen channel first.
+        position) are moved with it. None: each channel is registered by itself. Streams of one channel are registered
+        as they are, see `take_remark`. A channel that is acquired before the chosen one is registered by itself,
+        because its displacement is not known yet when the frame is due: acquire the chosen channel first.
     """
 
     def __init__(self, make_registrar: Callable[[], FrameRegistrar], align_on: int | str | None = None) -> None:
         self._make_registrar = make_registrar
         self._align_on = align_on
         self._reference: int | None = None
+        self._remark = ""
+        self._has_remarked = False
         self._registrars: dict[int, FrameRegistrar] = {}
         self._warm: dict[int, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         self._scans: OrderedDict[tuple[tuple[str, int], ...], Registration] = OrderedDict()
@@ -64,6 +66,12 @@ class ChannelRegistrar:
             If the stream has channels, but not the one to align on.
         """
         self._reference = channel_to_align_on(stream, self._align_on)
+        if self._align_on is not None and not has_channels(stream) and not self._has_remarked:
+            self._has_remarked = True
+            self._remark = (
+                f"the channel to align on, {str(self._align_on)!r}, is not used: frames come in one channel and are "
+                "registered by themselves"
+            )
         self._scans.clear()
         for registrar in self._registrars.values():
             registrar.reset()
@@ -92,6 +100,11 @@ class ChannelRegistrar:
             self._scans.popitem(last=False)
         return registration
 
+    def take_remark(self) -> str:
+        """What a user should know of the streams so far, once, in one line; or empty. For any thread."""
+        remark, self._remark = self._remark, ""
+        return remark
+
     def describe(self) -> dict[str, str]:
         """What registers, for the record in a file."""
         registrar = self._registrar(0)
@@ -104,6 +117,11 @@ class ChannelRegistrar:
         return self._registrars[number]
 
 
+def has_channels(stream: Layout) -> bool:
+    """Whether there is more than one channel."""
+    return (stream.size("c") or 1) > 1
+
+
 def channel_to_align_on(stream: Layout, wanted: int | str | None) -> int | None:
     """Number of the channel whose displacement moves all others; None where each is registered by itself.
 
@@ -112,9 +130,9 @@ def channel_to_align_on(stream: Layout, wanted: int | str | None) -> int | None:
     InputError
         If the stream has channels, but not this one.
     """
-    count = stream.size("c") or 1
-    if wanted is None or count == 1:
+    if wanted is None or not has_channels(stream):
         return None
+    count = stream.size("c") or 1
     names = stream.channel_names
     if wanted in names:
         return names.index(str(wanted))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sasnet_live.session.settings import SettingsStore
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 FOLDER_VARIABLE = "SASNET_LIVE_SETTINGS"
 
@@ -28,6 +29,16 @@ def display_preferences() -> DisplayPreferences:
         return DisplayPreferences(int(display.rate_hz), int(display.overlay_font_size))
     except (ImportError, KeyError, AttributeError, TypeError, ValueError):
         return DisplayPreferences()
+
+
+def largest_frame_mib() -> float:
+    """Memory that a frame of a file may take, MiB: as chosen, or the default."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        return float(get_plugin_settings("sasnet-live").reading.largest_frame_mib)
+    except (ImportError, KeyError, AttributeError, TypeError, ValueError):
+        return LARGEST_MIB
 
 
 def settings_store() -> SettingsStore:

@@ -97,7 +97,8 @@ def check_memory(series: list[TiffPageSeries], path: Path, largest_mib: float) -
         if mib > largest_mib:
             raise InputError(
                 f"{path}: a frame of {_by(keyframe.shape)} {keyframe.dtype} takes {mib:.0f} MiB unpacked; expected "
-                f"{largest_mib:g} at most: if it really is that large, add --largest-frame {math.ceil(mib)}"
+                f"{largest_mib:g} at most: if it really is that large, add --largest-frame {math.ceil(mib)} "
+                "(in napari: Preferences, SASNet Live)"
             )
 
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+from sasnet_live.errors import CannotRegister, InputError
 from sasnet_live.files import OutputLock
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import MetricsTable
@@ -64,7 +65,8 @@ def reprocess(
     Raises
     ------
     InputError
-        Before any work: no such input, an output that is there, a folder that cannot be written, an unknown model.
+        Before any work: no such input, an output that is there, a folder that cannot be written; as `CannotRegister`,
+        an unknown model or device.
     """
     settings = settings or ReprocessSettings()
     wanted = settings.registrar.output
@@ -72,7 +74,10 @@ def reprocess(
     sources, left_out = expand(inputs, include_registered=settings.include_registered)
     table_path = None if metrics is None else Path(metrics)
     jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
-    registrar = (make_registrar or RegistrarSettings.make)(settings.registrar)
+    try:
+        registrar = (make_registrar or RegistrarSettings.make)(settings.registrar)
+    except InputError as error:
+        raise CannotRegister(str(error)) from error
     reports: list[FileReport] = []
     with ExitStack() as stack:
         targets = [target for job in jobs for target in job.targets.values()]

@@ -147,7 +147,7 @@ class LiveEngine:
         """What went wrong with an acquisition that did not end the registration, once; or empty."""
         with suppress(IndexError):
             return self._problems.popleft()
-        return self._run.live.take_news() if self._run is not None and self.state == "running" else ""
+        return self._run.take_news() if self._run is not None and self.state == "running" else ""
 
     def start(self, settings: LiveSettings, core: CMMCorePlus | None = None) -> None:
         """Begin to register.

@@ -117,6 +117,10 @@ class LiveRun:
         """What happens to the frames that come now."""
         return self.pipeline.policy
 
+    def take_news(self) -> str:
+        """What source and registration have to say since they were last asked, in one line; or empty."""
+        return self.live.take_news() or self._process.take_remark()
+
     def status(self) -> PipelineStatus:
         """Of the pipeline."""
         return self.pipeline.status()

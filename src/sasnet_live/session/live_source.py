@@ -62,6 +62,7 @@ class LiveSource:
                 settings.registrar.geometry,
                 align_on=settings.align_on or None,
                 settle_s=settings.settle_s,
+                largest_mib=settings.largest_mib,
             )
             return
         from sasnet_live.sources.micromanager import MicroManagerSource

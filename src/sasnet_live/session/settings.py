@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sasnet_live.files import write_whole
 from sasnet_live.parameters import check_values, parameter, read_what_fits
 from sasnet_live.settings import RegistrarSettings
+from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from .pictures import KINDS
 
@@ -37,6 +38,8 @@ class LiveSettings:
         Where frames come from; the folder that is watched; which simulated scanner.
     settle_s
         How long a file in the watched folder must not have changed before it counts as complete.
+    largest_mib
+        Memory that a frame of a file may take; not in the form, but in napari's preferences.
     registrar
         What registers, and how lines are laid out.
     previous_model
@@ -68,6 +71,9 @@ class LiveSettings:
         unit="s",
         at_least=0,
         at_most=LONGEST_SETTLE_S,
+    )
+    largest_mib: float = parameter(
+        LARGEST_MIB, "Memory that a frame of a file may take unpacked, however small its file.", unit="MiB", at_least=1
     )
     level: Level = parameter("medium", "How far the passes of the simulated scanner are apart, and how noisy they are.")
     registrar: RegistrarSettings = RegistrarSettings()

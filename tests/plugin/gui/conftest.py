@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             for category in ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning"):
                 item.add_marker(pytest.mark.filterwarnings(f"error::{category}:{WHERE}"), append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _modules_are_no_garbage() -> Iterator[None]:
+    """napari looks for garbage after every window, and so do we: not among what was imported, which is most of all."""
+    for name in ("napari.viewer", "sasnet_live.plugin.live.live_widget", "sasnet_live.registrar"):
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from fake_registrar import FakeRegistrar
+from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame
 from sasnet_live.layout import Layout
 from sasnet_live.plugin.readers import sample_data
@@ -91,6 +92,21 @@ def test_a_zarr_is_read_frame_by_frame(tmp_path: Path, monkeypatch: pytest.Monke
     assert np.array_equal(np.asarray(image[1]), frames[1])
     [index] = asked
     assert index[0] == slice(1, 2, None) or index[0] == 1
+
+
+def test_larger_frames_are_read_when_the_preferences_allow_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = _record(OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "fake"}))
+    reader = get_reader(str(tmp_path / "a.ome.tiff"))
+    assert reader is not None
+    mib = frames[0].nbytes / 2**20
+    monkeypatch.setattr("sasnet_live.plugin.preferences.largest_frame_mib", lambda: 0.9 * mib)
+    with pytest.raises(InputError, match=r"in napari: Preferences, SASNet Live"):
+        reader(str(tmp_path / "a.ome.tiff"))
+    monkeypatch.setattr("sasnet_live.plugin.preferences.largest_frame_mib", lambda: mib)
+    [(image, _, _)] = reader(str(tmp_path / "a.ome.tiff"))
+    assert np.array_equal(image, np.stack(frames))
 
 
 def test_files_of_others_are_left_to_others(tmp_path: Path) -> None:

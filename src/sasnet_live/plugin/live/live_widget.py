@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout
 from sasnet_live.errors import InputError
 from sasnet_live.plugin.notify import Faults, complain, tell, warn
 from sasnet_live.plugin.panels import model_panel
-from sasnet_live.plugin.preferences import display_preferences, settings_store
+from sasnet_live.plugin.preferences import display_preferences, largest_frame_mib, settings_store
 from sasnet_live.plugin.widgets.dock import DockWidget
 from sasnet_live.plugin.widgets.theme import Palette
 from sasnet_live.session.background import Background
@@ -166,7 +166,8 @@ class LiveWidget(DockWidget):
             if camera:
                 self._find_core()
             self.display.begin()
-            self.engine.start(self.settings, self._core if camera else None)
+            settings = replace(self.settings, largest_mib=largest_frame_mib())
+            self.engine.start(settings, self._core if camera else None)
         except Exception as error:
             self._faults.tell(error)
         self._timer.start(self._running_ms)

@@ -34,10 +34,11 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def _read_tiff(path: str) -> list[LayerData]:
     from sasnet_live.plugin.notify import warn
-    from sasnet_live.recordings import open_recording
+    from sasnet_live.plugin.preferences import largest_frame_mib
+    from sasnet_live.recordings import ReadSettings, open_recording
     from sasnet_live.sinks.ome_tiff import frame_figures, read_record
 
-    stack = open_recording(path)
+    stack = open_recording(path, ReadSettings(largest_mib=largest_frame_mib()))
     for remark in stack.remarks:
         warn(remark)
     layout = stack.layout

@@ -185,6 +185,7 @@ def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> O
 
 
 def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: LiveSettings, show: bool) -> Outcome:
+    from sasnet_live.plugin.preferences import largest_frame_mib
     from sasnet_live.plugin.readers.reader import get_reader
     from sasnet_live.reprocess import ReprocessSettings, reprocess
 
@@ -198,7 +199,12 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
     report = reprocess(
         paths,
         folder,
-        ReprocessSettings(settings.registrar, align_on=settings.align_on or "0", overwrite=True),
+        ReprocessSettings(
+            settings.registrar,
+            align_on=settings.align_on or "0",
+            largest_mib=largest_frame_mib(),
+            overwrite=True,
+        ),
         progress=follow,
         cancelled=lambda: job.cancelled,
     )
