@@ -12,12 +12,13 @@ from typing import Any, Literal
 from sasnet_live.files import write_whole
 from sasnet_live.parameters import check_values, parameter, read_what_fits
 from sasnet_live.settings import RegistrarSettings
+from sasnet_live.sources.tcp_defaults import HOST, PORT
 
 from .pictures import KINDS
 
 _log = logging.getLogger(__name__)
 
-SourceKind = Literal["camera", "simulated", "folder"]
+SourceKind = Literal["camera", "simulated", "folder", "tcp"]
 PolicyChoice = Literal["auto", "latest", "all"]
 RecordFormat = Literal["ome.tiff", "ome.zarr"]
 Arrangement = Literal["side by side", "stacked"]
@@ -37,6 +38,8 @@ class LiveSettings:
         Where frames come from; the folder that is watched; which simulated scanner.
     settle_s
         How long a file in the watched folder must not have changed before it counts as complete.
+    tcp_host, tcp_port
+        Where another program connects to.
     registrar
         What registers, and how lines are laid out.
     previous_model
@@ -58,7 +61,8 @@ class LiveSettings:
     source: SourceKind = parameter(
         "simulated",
         "Where frames come from. Micro-Manager: acquisitions, live mode and snaps of napari-micromanager or of a "
-        "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes.",
+        "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes. "
+        "Another program: it sends its frames over TCP, such as LabVIEW or MATLAB.",
     )
     folder: str = parameter("", "Folder that another program writes TIFF files into.")
     settle_s: float = parameter(
@@ -68,6 +72,14 @@ class LiveSettings:
         unit="s",
         at_least=0,
         at_most=LONGEST_SETTLE_S,
+    )
+    tcp_host: str = parameter(
+        HOST,
+        "Address to listen on. 127.0.0.1: only programs on this computer can connect. With another one, every computer "
+        "that reaches it can send frames and read what comes of them.",
+    )
+    tcp_port: int = parameter(
+        PORT, "Port to listen on: the same number as in the other program.", at_least=1, at_most=65_535
     )
     level: Level = parameter("medium", "How far the passes of the simulated scanner are apart, and how noisy they are.")
     registrar: RegistrarSettings = RegistrarSettings()

@@ -18,17 +18,16 @@ from sasnet_live.frame import Frame, Registration
 from sasnet_live.layout import Layout
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.sources.tcp_client import Client, address_of, linger, prepare
+from sasnet_live.sources.tcp_defaults import HOST, LARGEST_MIB, PORT
 from sasnet_live.sources.tcp_messages import Conversation
 from sasnet_live.sources.tcp_replies import LOOK_EVERY_S
-from sasnet_live.sources.tcp_wire import LARGEST_MIB, encode
+from sasnet_live.sources.tcp_wire import encode
 
 if TYPE_CHECKING:
     from sasnet_live.live.status import StreamReport
 
 _log = logging.getLogger(__name__)
 
-HOST, PORT = "127.0.0.1", 27182
-"""This computer alone; a port that no service is registered for, below those that systems hand out by themselves."""
 BACKLOG = 8
 """Programs that may wait to be told that another is connected."""
 MOST_NEWS = 100
@@ -70,6 +69,8 @@ class TcpSource:
         answers: bool = False,
         largest_mib: float = LARGEST_MIB,
     ) -> None:
+        if not host:  # which would be every address
+            raise InputError(f"no address came to listen on; give one, such as {HOST}")
         if not 0 <= port <= 65_535:
             raise InputError(f"port {port} came; expected 0 to 65535")
         self.host, self._port = host, port
@@ -96,6 +97,11 @@ class TcpSource:
     def port(self) -> int:
         """Where programs connect to."""
         return self._port
+
+    @property
+    def state(self) -> str:
+        """How it stands with the connection, in words."""
+        return self.client or f"{self.address}, no program is connected"
 
     @property
     def client(self) -> str:

@@ -140,6 +140,8 @@ class Client:
             self._begin(message)
         elif isinstance(message, End):
             self._consumer.end_stream(message.reason, missing=message.missing)
+            if message.missing:
+                self._tell(f"{self.name}: {_frames_are(message.missing)} missing at the end of its stream")
         else:
             self._put(message, px)
 
@@ -187,8 +189,7 @@ class Client:
             return
         self._consumer.end_stream("errored" if missing else "stopped", missing=missing)
         if missing:
-            frames = "1 frame is" if missing == 1 else f"{missing} frames are"
-            self._tell(f"{self.name}: its stream ended early; {frames} missing")
+            self._tell(f"{self.name}: its stream ended early; {_frames_are(missing)} missing")
 
     def _await_replies(self) -> None:
         """It says no more, and may still listen."""
@@ -207,6 +208,10 @@ class Client:
             if line:
                 linger(self._socket, self._stopping)
         self._socket.close()
+
+
+def _frames_are(count: int) -> str:
+    return "1 frame is" if count == 1 else f"{count} frames are"
 
 
 def address_of(connection: socket.socket) -> str:

@@ -37,8 +37,6 @@ DEEPEST_JSON = 4
 """Levels of lists and objects in one another. Messages need 2; Python's parser would recurse as deep as is asked."""
 LONGEST_NUMBER = 24
 """Characters: what a float64 needs to be exact. Longer ones take time that grows with the square of their length."""
-LARGEST_MIB = 256.0
-"""Memory that one frame may take, by default: 8192 x 8192 px of 32 bits, and no accident of a wrong header."""
 MOST_SHOWN = 40
 """Characters of what came that an error quotes."""
 
