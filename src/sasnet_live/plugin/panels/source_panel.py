@@ -54,6 +54,7 @@ class SourcePanel(SettingsPanel):
         self.host.setAccessibleName("Address to listen on")
         self.host.setPlaceholderText(HOST)
         self.port = self.field("tcp_port", Number(1, 65_535, "Port to listen on"))
+        self.port.setPrefix("port ")
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)
