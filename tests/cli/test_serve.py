@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -145,3 +146,35 @@ def test_others_are_let_in_only_when_asked_and_with_a_warning() -> None:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "nobody is asked for a password" in errors
+
+
+def octave_lacks() -> str:
+    """Why the MATLAB sender cannot be run here; empty if it can."""
+    if shutil.which("octave") is None:
+        return "Octave is not installed: the MATLAB sender was not run"
+    command = ["octave", "--no-gui", "--quiet", "--eval", "pkg load instrument-control"]
+    if subprocess.run(command, capture_output=True, timeout=120).returncode:
+        return "Octave lacks instrument-control: the MATLAB sender was not run"
+    return ""
+
+
+def test_the_matlab_sender_under_octave(tmp_path: Path) -> None:
+    if reason := octave_lacks():
+        pytest.skip(reason)
+    raw = tmp_path / "raw.ome.tiff"
+    with serving("--raw", raw, "--once") as (process, port):
+        program = f"addpath('{_EXAMPLES}'); tcp_sender(5, {port})"
+        command = ["octave", "--no-gui", "--quiet", "--eval", program]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        _, errors = process.communicate(timeout=60)
+    assert (done.returncode, done.stderr, process.returncode, errors) == (0, "", 0, "")
+    replies = done.stdout.splitlines()
+    assert len(replies) == 11
+    assert '"type":"profile","frame":4' in replies[9]
+    assert replies[9].endswith("(512 bytes of px)")
+    assert '"received":5,"processed":5,"registered":5,"missing":0,"unanswered":0' in replies[10]
+    scans = tifffile.imread(raw)
+    assert scans.shape == (5, 64, 128)
+    assert scans.std() > 1000
+    # Lines are lines: columns sent in their place would not move along as a whole.
+    np.testing.assert_array_equal(scans, [np.roll(scans[0], number, axis=0) for number in range(5)])
