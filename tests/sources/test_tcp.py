@@ -369,6 +369,25 @@ def test_frames_after_the_end_of_the_pipeline_are_answered_as_dropped() -> None:
     assert [header["type"] for header in found].count("ended") == 1
 
 
+def test_a_program_hears_of_its_frames_and_of_the_end_when_registration_is_stopped() -> None:
+    memory = Memory()
+    pipeline = LivePipeline(registered, [memory], "all").start()
+    source = TcpSource(port=0, answers=True)
+    pipeline.registered.connect(source.answer)
+    pipeline.stream_ended.connect(source.stream_ended)
+    source.start(pipeline)
+    sender = Sender(source.port)
+    sender.send({**START, "replies": ["metrics"]})
+    sender.send_frames(3)
+    wait_for(lambda: pipeline.status().counts.received == 3)
+    source.stop()
+    said = [header for header, _ in sender.replies()]
+    sender.close()
+    pipeline.close()
+    assert [one["type"] for one in said] == ["metrics"] * 3 + ["ended", "error"]
+    assert (said[3]["reason"], said[4]["message"]) == ("stopped", "registration was stopped")
+
+
 def test_all_may_wait_is_held_back_only_while_there_is_no_room() -> None:
     gate, memory = Gate(), Memory()
     with serving(gate, [memory], "all", capacity=2, spill_bytes=0) as (pipeline, sender):

@@ -193,7 +193,7 @@ class Client:
 
     def _await_replies(self) -> None:
         """It says no more, and may still listen."""
-        while self.answers.awaited and not self._outbox.gone and not self._stopping.wait(LOOK_EVERY_S):
+        while not self._stopping.is_set() and not self._outbox.gone and not self.answers.wait_for_last(LOOK_EVERY_S):
             pass
         while not self._stopping.is_set() and not self._outbox.flush(LOOK_EVERY_S):
             pass
@@ -201,6 +201,8 @@ class Client:
     def _leave(self, line: str) -> None:
         """Close, with a last line if there is one."""
         with suppress(OSError):
+            if self._stopping.is_set():  # what is registered already, or soon, it still hears of
+                self.answers.wait_for_last(LINGER_S)
             if line:
                 self._outbox.put({"type": "error", "message": line}, important=True)
                 self._outbox.flush(LINGER_S)

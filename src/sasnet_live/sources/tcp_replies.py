@@ -134,14 +134,13 @@ class Answers:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._streams: deque[_Stream] = deque()
 
-    @property
-    def awaited(self) -> bool:
-        """Whether there is a reply to come."""
+    def wait_for_last(self, timeout_s: float) -> bool:
+        """Wait until no reply is to come any more; whether it came to that in time."""
         with self._lock:
-            return bool(self._streams)
+            return self._lock.wait_for(lambda: not self._streams, timeout_s)
 
     def begin(self, start: Start) -> None:
         """A stream begins."""
@@ -200,6 +199,7 @@ class Answers:
             }
             if not self._outbox.put({"type": "ended", "reason": report.reason, **counts}, important=True):
                 self._streams.clear()
+            self._lock.notify_all()
 
     def _drop(self, stream: _Stream, header: FrameHeader) -> None:
         message = {"type": "dropped", "frame": header.number, "index": dict(header.index)}
