@@ -44,6 +44,7 @@ class Sender:
     """Another program."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self._decoder: Decoder[dict[str, Any]] = Decoder(lambda header, px_bytes: header, 1 << 30)
 
@@ -386,6 +387,25 @@ def test_a_program_hears_of_its_frames_and_of_the_end_when_registration_is_stopp
     pipeline.close()
     assert [one["type"] for one in said] == ["metrics"] * 3 + ["ended", "error"]
     assert (said[3]["reason"], said[4]["message"]) == ("stopped", "registration was stopped")
+
+
+def test_a_program_that_says_no_end_hears_of_it_and_the_next_one_is_served() -> None:
+    with serving(registered) as (pipeline, sender):
+        sender.send({**START, "replies": ["metrics"]})
+        sender.send_frames(1)
+        wait_for(lambda: pipeline.status().counts.processed == 1)
+        sender.socket.shutdown(socket.SHUT_WR)  # it still listens
+        assert [header["type"] for header, _ in sender.replies()] == ["metrics", "ended"]
+        other = Sender(sender.port)
+        other.send({**START, "replies": ["metrics"]})
+        other.send_frames(1)
+        assert other.socket.recv(1 << 16)
+        other.close()  # when it has heard all there is
+        third = Sender(sender.port)
+        third.send(START)
+        third.send_frames(1)
+        wait_for(lambda: pipeline.status().counts.processed == 3)
+        third.close()
 
 
 def test_all_may_wait_is_held_back_only_while_there_is_no_room() -> None:

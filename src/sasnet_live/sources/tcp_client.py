@@ -24,7 +24,8 @@ STALLED_S = 30.0
 LINGER_S = 1.0
 """How long a program that is sent away may take to read why: closed at once, the line would be lost."""
 LEAVING_S = 0.2
-"""How long it may take to notice that a program has gone, when the next one, often the same one again, is there."""
+"""How long it may take to notice that a program has gone, when the next one, often the same one again, is there; and to
+read why it is sent away, when somebody waits for that."""
 SHORTEST_STREAM_S = 0.01
 """Between the beginnings of two streams: what a stream costs in the pipeline must not come faster than it goes."""
 
@@ -112,8 +113,10 @@ class Client:
             self._tell(f"{self.name}: {line}")
             _log.exception("%s: cannot be served any more", self.name)
         finally:
-            self._leaving.set()
             self._end_stream_early()
+            if not line:
+                self._await_replies()
+            self._leaving.set()
             self._leave(line)
 
     def _read(self) -> str:
@@ -127,7 +130,6 @@ class Client:
                     raise ProtocolError(f"nothing came for {STALLED_S:g} s in the middle of a message") from None
                 continue
             if not count:
-                self._await_replies()
                 return ""
             heard_s = time.monotonic()
             message = self._decoder.buffer_updated(count)
@@ -235,10 +237,10 @@ def prepare(connection: socket.socket) -> None:
 
 def linger(connection: socket.socket, stopping: threading.Event) -> None:
     """Read what still comes for a moment: a connection closed on unread bytes takes the last line with it."""
-    until_s = time.monotonic() + LINGER_S
+    since_s = time.monotonic()
     with suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
-        while time.monotonic() < until_s and not stopping.is_set():
+        while time.monotonic() - since_s < (LEAVING_S if stopping.is_set() else LINGER_S):
             with suppress(TimeoutError):
                 if not connection.recv(1 << 16):
                     return
