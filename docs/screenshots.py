@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,34 @@ def passed_through() -> Any:
     return viewer, widget
 
 
+def another_program() -> Any:
+    """A program on this computer that sends a simulated scan."""
+    import threading
+
+    import numpy as np
+
+    from sasnet_live.simulation import random_scanner, record
+    from sasnet_live.sources.tcp_wire import encode
+
+    viewer = window()
+    widget = live(viewer, replace(SETTINGS, source="tcp"))
+    widget.start()
+    wait(lambda: widget.engine.state == "running")
+    rng = np.random.default_rng(0)
+    start = {"type": "start", "shape": [256, 512], "dtype": "uint16", "source": "OR-PAM rig 2 (LabVIEW)"}
+
+    def send() -> None:
+        with socket.create_connection((SETTINGS.tcp_host, SETTINGS.tcp_port)) as connection, suppress(OSError):
+            connection.sendall(encode(start))
+            for scan in record(0, random_scanner(rng, "medium", 512), rng, None, height=256, width=512):
+                connection.sendall(encode({"type": "frame"}, scan.raw.astype(np.uint16)))
+                time.sleep(0.03)
+
+    threading.Thread(target=send, daemon=True).start()
+    frames(widget, 30)
+    return viewer, widget
+
+
 def error() -> Any:
     viewer = window()
     widget = live(
@@ -208,6 +238,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "running": running,
     "low-confidence": low_confidence,
     "passed-through": passed_through,
+    "another-program": another_program,
     "error": error,
     "narrow": narrow,
     "fine-tune": fine_tune,

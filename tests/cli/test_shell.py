@@ -28,7 +28,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
-    for command in ("demo", "run", "watch", "reprocess", "simulate", "train", "evaluate", "bench", "info"):
+    for command in ("demo", "run", "watch", "serve", "reprocess", "simulate", "train", "evaluate", "bench", "info"):
         assert f"\n  {command} " in out
         assert run(capsys, command, "--help")[0] == 0
 

@@ -149,6 +149,36 @@ def test_a_stream_is_closed_while_the_pipeline_is_idle() -> None:
     pipeline.close()
 
 
+def test_a_stream_that_comes_as_a_whole_while_the_one_before_is_closed_is_closed_after_its_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = Memory()
+    pipeline = LivePipeline(registered, [memory], "all")
+    counts = pipeline._queue.counts
+    layout = Layout(SHAPE, np.dtype("uint16"))
+
+    def counts_before_another_stream() -> Any:
+        """The worker is about to close the first stream: nothing waits, it has just seen."""
+        found = counts()
+        if pipeline._worker.is_this_thread and found.processed == 1 and not found.waiting and len(memory.streams) == 1:
+            monkeypatch.setattr(pipeline._queue, "counts", counts)
+            pipeline.begin_stream(layout)
+            pipeline.put(numbered(1))
+            pipeline.put(numbered(2))
+            pipeline.end_stream()
+        return found
+
+    monkeypatch.setattr(pipeline._queue, "counts", counts_before_another_stream)
+    with pipeline:
+        pipeline.begin_stream(layout)
+        pipeline.put(numbered(0))
+        pipeline.end_stream()
+        wait_for(lambda: len(pipeline.reports) == 2)
+        assert memory.closes == 2  # each before the next one was opened
+    assert [(report.received, report.processed) for report in pipeline.reports] == [(1, 1), (2, 2)]
+    assert all(report.sinks[0].given == report.processed for report in pipeline.reports)
+
+
 def test_a_change_of_frame_size_begins_a_new_stream() -> None:
     sink = Memory()
     with LivePipeline(registered, [sink], policy="all") as pipeline:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sasnet_live.plugin.preferences import FOLDER_VARIABLE, data_folder, largest_frame_mib, settings_store
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
+from sasnet_live.recordings.settings import LARGEST_MIB
 
 MANIFEST = Path(__file__).parents[2] / "src" / "sasnet_live" / "napari.yaml"
 

@@ -27,6 +27,7 @@ _COMMANDS = {
     "demo": "demo",
     "run": "run",
     "watch": "run",
+    "serve": "serve",
     "reprocess": "reprocess",
     "simulate": "simulate",
     "train": "train",

@@ -118,6 +118,12 @@ class Ledger:
             self._end(self._newest, reason, missing)
             return True
 
+    @property
+    def ended(self) -> int:
+        """Number of streams that have ended and are not finished."""
+        with self._lock:
+            return sum(stream.ended for stream in self._unfinished)
+
     def take_ended(self, entering: OpenStream | None) -> OpenStream | None:
         """The oldest unfinished stream if it has ended and is not the one being entered; it counts as finished then."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -112,12 +113,13 @@ class Worker:
         self._thread.join(stall_s)
         return not self._thread.is_alive()
 
-    def finish_streams(self, entering: OpenStream | None = None) -> None:
-        """Close and report the streams that have ended, up to the one that is being entered.
+    def finish_streams(self, entering: OpenStream | None = None, most: float = math.inf) -> None:
+        """Close and report the streams that have ended, up to the one that is being entered, and so many at most.
 
         Called by the worker, and by the owner once the worker has ended.
         """
-        while (ended := self._ledger.take_ended(entering)) is not None:
+        while most > 0 and (ended := self._ledger.take_ended(entering)) is not None:
+            most -= 1
             if ended is self._current:
                 self._close_sinks()
             self._tell.stream_ended(self._ledger.finish(ended))
@@ -156,8 +158,11 @@ class Worker:
                 self._handle(frame, stream)
                 del item, frame  # the next frame may be a long time coming; do not hold on to this one
                 self._queue.done()
-            elif self._queue.counts().waiting == 0:
-                self.finish_streams()
+            else:
+                ended = self._ledger.ended
+                # In this order: a stream that comes as a whole in between has frames that wait.
+                if self._queue.counts().waiting == 0:
+                    self.finish_streams(most=ended)
             if time.perf_counter() - flushed_at >= self._todo.flush_every_s:
                 self._sinks.flush()
                 flushed_at = time.perf_counter()

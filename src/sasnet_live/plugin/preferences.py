@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.session.settings import SettingsStore
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 FOLDER_VARIABLE = "SASNET_LIVE_SETTINGS"
 

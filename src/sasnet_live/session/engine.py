@@ -279,7 +279,7 @@ class LiveEngine:
 
     def _on_stream_ended(self, run: LiveRun, report: StreamReport) -> None:
         """An acquisition or live session came to its end."""
-        if run is not self._run:
+        if run is not self._run or run.live.tells_of_missing_frames:
             return
         name = report.stream.source or "the camera"
         if report.reason == "errored":

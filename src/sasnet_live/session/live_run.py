@@ -99,6 +99,7 @@ class LiveRun:
         """Register from now on."""
         self.pipeline.registered.connect(self._on_registered)
         self.pipeline.stream_ended.connect(self._on_stream_ended)
+        self.live.answer_from(self.pipeline)
         self.pipeline.start(self.live.expected_stream())
         self.live.start(self)
 

@@ -1,4 +1,4 @@
-"""Where the frames of a live session come from: a camera, a simulated scanner or a folder."""
+"""Where the frames of a live session come from: a camera, a simulated scanner, a folder or another program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from .settings import LiveSettings
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
+    from sasnet_live.live.pipeline import LivePipeline
     from sasnet_live.sources.folder import FolderSource
+    from sasnet_live.sources.tcp import TcpSource
 
 SIMULATED_BUFFER_MB = 48
 
@@ -52,6 +54,7 @@ class LiveSource:
         self._core: CMMCorePlus | None = None
         self._scan: Acquisition | None = None
         self._folder: FolderSource | None = None
+        self._program: TcpSource | None = None
         if settings.source == "folder":
             from sasnet_live.session.watching import watch_folder
 
@@ -63,6 +66,16 @@ class LiveSource:
                 align_on=settings.align_on or None,
                 settle_s=settings.settle_s,
                 largest_mib=settings.largest_mib,
+            )
+            return
+        if settings.source == "tcp":
+            from sasnet_live.session.serving import listen_for
+
+            self.source = self._program = listen_for(
+                settings.registrar.geometry,
+                host=settings.tcp_host,
+                port=settings.tcp_port,
+                align_on=settings.align_on or None,
             )
             return
         from sasnet_live.sources.micromanager import MicroManagerSource
@@ -85,14 +98,21 @@ class LiveSource:
         """The folder that is watched, if one is."""
         return None if self._folder is None else self._folder.folder
 
+    @property
+    def tells_of_missing_frames(self) -> bool:
+        """Whether `take_news` says it when frames never came."""
+        return self._program is not None
+
     def take_news(self) -> str:
         """What the source has to say since it was last asked, in one line; or empty.
 
         Files are named without the folder, which is shown in the form: a notification is short.
         """
-        if self._folder is None:
-            return ""
-        lines = [line.replace(f"{self._folder.folder}{os.sep}", "") for line in self._folder.take_news()]
+        lines: list[str] = []
+        if self._folder is not None:
+            lines = [line.replace(f"{self._folder.folder}{os.sep}", "") for line in self._folder.take_news()]
+        elif self._program is not None:
+            lines = self._program.take_news()
         more = f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else ""
         return f"{lines[0]}{more}" if lines else ""
 
@@ -101,6 +121,13 @@ class LiveSource:
         from sasnet_live.sources.configuration import layout_of_camera
 
         return None if self._core is None else layout_of_camera(self._core)
+
+    def answer_from(self, pipeline: LivePipeline) -> None:
+        """Send back what comes out of a pipeline, where another program may ask for that."""
+        from sasnet_live.session.serving import answer_from
+
+        if self._program is not None:
+            answer_from(pipeline, self._program)
 
     def start(self, consumer: FrameConsumer) -> None:
         """Deliver frames from now on; the simulated scanner begins to scan."""

@@ -11,14 +11,15 @@ from typing import Any, Literal
 
 from sasnet_live.files import write_whole
 from sasnet_live.parameters import check_values, parameter, read_what_fits
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.settings import RegistrarSettings
-from sasnet_live.sources.tiff_directories import LARGEST_MIB
+from sasnet_live.sources.tcp_defaults import HOST, PORT
 
 from .pictures import KINDS
 
 _log = logging.getLogger(__name__)
 
-SourceKind = Literal["camera", "simulated", "folder"]
+SourceKind = Literal["camera", "simulated", "folder", "tcp"]
 PolicyChoice = Literal["auto", "latest", "all"]
 RecordFormat = Literal["ome.tiff", "ome.zarr"]
 Arrangement = Literal["side by side", "stacked"]
@@ -40,6 +41,8 @@ class LiveSettings:
         How long a file in the watched folder must not have changed before it counts as complete.
     largest_mib
         Memory that a frame of a file may take; not in the form, but in napari's preferences.
+    tcp_host, tcp_port
+        Where another program connects to.
     registrar
         What registers, and how lines are laid out.
     previous_model
@@ -61,7 +64,8 @@ class LiveSettings:
     source: SourceKind = parameter(
         "simulated",
         "Where frames come from. Micro-Manager: acquisitions, live mode and snaps of napari-micromanager or of a "
-        "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes.",
+        "script in this napari. Simulated: no microscope needed. Folder: TIFF files that another program writes. "
+        "Another program: it sends its frames over TCP, such as LabVIEW or MATLAB.",
     )
     folder: str = parameter("", "Folder that another program writes TIFF files into.")
     settle_s: float = parameter(
@@ -74,6 +78,14 @@ class LiveSettings:
     )
     largest_mib: float = parameter(
         LARGEST_MIB, "Memory that a frame of a file may take unpacked, however small its file.", unit="MiB", at_least=1
+    )
+    tcp_host: str = parameter(
+        HOST,
+        "Address to listen on. 127.0.0.1: only programs on this computer can connect. With another one, every computer "
+        "that reaches it can send frames and read what comes of them.",
+    )
+    tcp_port: int = parameter(
+        PORT, "Port to listen on: the same number as in the other program.", at_least=1, at_most=65_535
     )
     level: Level = parameter("medium", "How far the passes of the simulated scanner are apart, and how noisy they are.")
     registrar: RegistrarSettings = RegistrarSettings()

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sasnet_live.errors import InputError
-from sasnet_live.live.channels import channel_to_align_on
 from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.sinks.ome_tiff import is_registered
-from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.folder import SETTLE_S, FolderSource
+
+from .stream_check import stream_check
 
 if TYPE_CHECKING:
     from sasnet_live.geometry import ScanGeometry
-    from sasnet_live.layout import Layout
 
 
 def watch_folder(
@@ -34,32 +33,20 @@ def watch_folder(
     ----------
     folder, existing, settle_s, largest_mib
         See `FolderSource`; `settle_s` None: as it has it.
-    geometry
-        Of the frames: files whose frames are too small for it are left out.
-    align_on
-        Channel that moves the others, see `sasnet_live.live.channels.ChannelRegistrar`: files with channels, but
-        without this one, are left out.
-    into_tiff
-        Whether frames are written to TIFF files in the type they have: files of a type that TIFF has not are left out.
+    geometry, align_on, into_tiff
+        See `stream_check`: files whose frames do not fit are left out.
 
     Raises
     ------
     InputError
         If it is not a folder.
     """
-
-    def check(stream: Layout) -> None:
-        geometry.check_frame(stream.frame_shape)
-        channel_to_align_on(stream, align_on)
-        if into_tiff:
-            storable(stream.dtype)
-
     return FolderSource(
         folder,
         existing=existing,
         settle_s=SETTLE_S if settle_s is None else settle_s,
         is_registered=is_registered,
-        check=check,
+        check=stream_check(geometry, align_on, into_tiff=into_tiff),
         largest_mib=largest_mib,
     )
 

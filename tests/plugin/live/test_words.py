@@ -21,6 +21,7 @@ def engine(courtesy: bool = False, **counts: Any) -> Any:
         status=lambda: PipelineStatus(counts=QueueCounts(**counts)),
         courtesy=SimpleNamespace(is_felt=courtesy),
         own_core=None,
+        source=None,
         error=InputError(f"{LONG}: no such folder; choose another"),
     )
 
@@ -47,7 +48,7 @@ def test_frames_that_were_lost_are_told_with_what_can_be_done() -> None:
 
 
 @pytest.mark.parametrize("state", ["idle", "starting", "running", "stopping", "failed"])
-@pytest.mark.parametrize("source", ["camera", "folder", "simulated"])
+@pytest.mark.parametrize("source", ["camera", "folder", "simulated", "tcp"])
 @pytest.mark.parametrize("received", [0, 5])
 @pytest.mark.parametrize("folder", ["", LONG])
 def test_what_happens_comes_first_and_nothing_is_empty(state: Any, source: Any, received: int, folder: str) -> None:

@@ -9,6 +9,7 @@ from sasnet_live.session.engine import EngineState, LiveEngine
 from sasnet_live.session.microscope import describe_core
 from sasnet_live.session.settings import LiveSettings
 from sasnet_live.session.trust import Trust
+from sasnet_live.sources.tcp import TcpSource
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
@@ -65,6 +66,10 @@ def source_in_words(engine: LiveEngine, settings: LiveSettings, core: CMMCorePlu
     """Where frames come from; empty if from nowhere."""
     if settings.source == "folder":
         return settings.folder
+    if settings.source == "tcp":
+        source = engine.source
+        where = f"Another program, on {settings.tcp_host}:{settings.tcp_port}"
+        return source.state if isinstance(source, TcpSource) else where
     if settings.source == "camera":
         return "" if core is None else describe_core(core)
     own = engine.own_core

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from sasnet_live.plugin.panels.settings_panel import SettingsPanel
-from sasnet_live.plugin.widgets.parts import Choice, PathField, Seconds
+from sasnet_live.plugin.widgets.parts import Choice, Number, PathField, Seconds
 from sasnet_live.plugin.widgets.status_line import StatusLine
 from sasnet_live.session.microscope import camera_label, is_live
 from sasnet_live.session.settings import LONGEST_SETTLE_S
+from sasnet_live.sources.tcp_defaults import HOST
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
@@ -27,7 +28,12 @@ class SourcePanel(SettingsPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.status = StatusLine()
-        kinds = [("camera", "Micro-Manager camera"), ("simulated", "simulated scanner"), ("folder", "folder to watch")]
+        kinds = [
+            ("camera", "Micro-Manager camera"),
+            ("simulated", "simulated scanner"),
+            ("folder", "folder to watch"),
+            ("tcp", "another program (TCP)"),
+        ]
         self.kind = self.field("source", Choice(kinds, "Source"))
         self.live = QPushButton("Live")
         self.live.setToolTip("Start or stop the live mode of the camera.")
@@ -44,6 +50,11 @@ class SourcePanel(SettingsPanel):
             ),
         )
         self.settle = self.field("settle_s", Seconds(LONGEST_SETTLE_S, "Settle time"))
+        self.host = self.field("tcp_host", QLineEdit())
+        self.host.setAccessibleName("Address to listen on")
+        self.host.setPlaceholderText(HOST)
+        self.port = self.field("tcp_port", Number(1, 65_535, "Port to listen on"))
+        self.port.setPrefix("port ")
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(4)
@@ -62,6 +73,12 @@ class SourcePanel(SettingsPanel):
         folder_line.addWidget(self.folder, 1)
         folder_line.addWidget(self.settle)
         layout.addLayout(folder_line)
+        program_line = QHBoxLayout()
+        program_line.setContentsMargins(0, 0, 0, 0)
+        program_line.setSpacing(4)
+        program_line.addWidget(self.host, 2)
+        program_line.addWidget(self.port, 1)
+        layout.addLayout(program_line)
         self.kind.chosen.connect(self._arrange)
         self.live.clicked.connect(self.toggle_live)
         self.load.clicked.connect(self._ask_configuration)
@@ -81,6 +98,8 @@ class SourcePanel(SettingsPanel):
         self.level.setVisible(kind == "simulated")
         self.folder.setVisible(kind == "folder")
         self.settle.setVisible(kind == "folder")
+        self.host.setVisible(kind == "tcp")
+        self.port.setVisible(kind == "tcp")
 
     def _ask_configuration(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Micro-Manager configuration", "", "Configurations (*.cfg)")

@@ -187,6 +187,7 @@ def _layer(job: ReprocessJob, name: str, data: Any, settings: LiveSettings) -> O
 def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: LiveSettings, show: bool) -> Outcome:
     from sasnet_live.plugin.preferences import largest_frame_mib
     from sasnet_live.plugin.readers.reader import get_reader
+    from sasnet_live.recordings import ReadSettings
     from sasnet_live.reprocess import ReprocessSettings, reprocess
 
     use_all_cores()
@@ -202,7 +203,7 @@ def _files(job: ReprocessJob, paths: Sequence[Path], folder: Path, settings: Liv
         ReprocessSettings(
             settings.registrar,
             align_on=settings.align_on or "0",
-            largest_mib=largest_frame_mib(),
+            reading=ReadSettings(largest_mib=largest_frame_mib()),
             overwrite=True,
         ),
         progress=follow,
