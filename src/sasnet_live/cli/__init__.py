@@ -32,9 +32,10 @@ _COMMANDS = {
     "train": "train",
     "evaluate": "evaluate",
     "bench": "bench",
+    "detect": "detect",
     "info": "info",
 }
-_PRINT_ONLY = {"info", "bench"}
+_PRINT_ONLY = {"info", "bench", "detect"}
 """Commands that are over once what they print is not read any more."""
 
 app = typer.Typer(

@@ -61,6 +61,7 @@ _SPELLED = {
     "device": Spelling(metavar="auto|cpu|cuda"),
     "dtype": Spelling(metavar="TYPE"),
     "frames": Spelling(metavar="N"),
+    "geometry_from": Spelling(("--geometry",)),
     "largest_mib": Spelling(("--largest-frame",)),
     "mda": Spelling(metavar="SEQUENCE.yaml"),
     "metrics": Spelling(metavar="FILE.csv|.parquet"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
@@ -18,11 +18,13 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff import TiffStack
 
+from .geometry import find_geometry, remark, require_sure
 from .kept_state import KeptState
 from .loop import SequenceRegistrar, register_scans
 from .plan import Job
@@ -53,12 +55,18 @@ class FileRun:
     """One file on its way through the registrar."""
 
     def __init__(
-        self, job: Job, settings: ReprocessSettings, registrar: FrameRegistrar, table: MetricsTable | None
+        self,
+        job: Job,
+        settings: ReprocessSettings,
+        registrar: FrameRegistrar,
+        table: MetricsTable | None,
+        make: Callable[[RegistrarSettings], FrameRegistrar],
     ) -> None:
         self._job = job
         self._settings = settings
         self._registrar = registrar
         self._table = table
+        self._make = make
         self._open = ExitStack()
         self._tally = Tally()
         self._outputs: list[Path] = []
@@ -89,6 +97,8 @@ class FileRun:
         layout = stack.layout
         channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
+        if self._settings.geometry_from == "auto":
+            self._find_geometry(stack, align_on)
         _check_splits(layout, self._settings.registrar.geometry, self._job.source)
         order = tuple(axis for axis in WORKED_THROUGH if axis in layout.axes)
         scans = (layout.frames or 0) // channels
@@ -140,6 +150,16 @@ class FileRun:
         """Close the files; what is not complete stays under its partial name."""
         self._open.close()
 
+    def _find_geometry(self, stack: TiffStack, align_on: int) -> None:
+        """Go on with the geometry that the frames tell."""
+        found = find_geometry(stack, self._settings.registrar.geometry, align_on)
+        require_sure(found, self._job.source)
+        self._remarks = (*self._remarks, remark(found, self._job.source))
+        wanted = replace(self._settings.registrar, geometry=found.geometry)
+        if wanted != self._settings.registrar:
+            self._registrar = self._make(wanted)
+            self._settings = replace(self._settings, registrar=wanted)
+
     def _written_dtype(self, layout: Layout) -> np.dtype[Any]:
         return layout.dtype if self._settings.dtype is None else np.dtype(self._settings.dtype)
 
@@ -171,6 +191,7 @@ class FileRun:
             "align_on": str(self._settings.align_on),
             "axes": self._settings.axes or "as the input",
             "dtype": self._settings.dtype or "as the input",
+            **({"geometry_from": "the frames"} if self._settings.geometry_from == "auto" else {}),
             **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.registrar.geometry).items()},
         }
         # What it says of geometry and program is there already, in parts.

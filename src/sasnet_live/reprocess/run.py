@@ -72,7 +72,8 @@ def reprocess(
     sources, left_out = expand(inputs, include_registered=settings.include_registered)
     table_path = None if metrics is None else Path(metrics)
     jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
-    registrar = (make_registrar or RegistrarSettings.make)(settings.registrar)
+    make = make_registrar or RegistrarSettings.make
+    registrar = make(settings.registrar)
     reports: list[FileReport] = []
     with ExitStack() as stack:
         targets = [target for job in jobs for target in job.targets.values()]
@@ -85,7 +86,7 @@ def reprocess(
             table = MetricsTable(table_path, ("file", *INDEX_COLUMNS), overwrite=redo)
             stack.callback(table.abandon)
         for number, job in enumerate(jobs):
-            run = FileRun(job, settings, registrar, table)
+            run = FileRun(job, settings, registrar, table, make)
             rows = table.rows if table is not None else 0
             with closing(run):
                 for step in run.guarded_steps():

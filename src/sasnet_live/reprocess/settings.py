@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import parameter
@@ -35,6 +36,10 @@ class ReprocessSettings:
     include_registered
         Register also inputs that came out of this program registered: those of a live session whose frames were passed
         through, say.
+    geometry_from
+        "auto": line axis, mirroring, first pass and line offset are found in each recording, see
+        `sasnet_live.reprocess.geometry`; one whose frames do not tell them is refused. What is given in
+        ``registrar.geometry`` counts where frames tell nothing.
     """
 
     registrar: RegistrarSettings = RegistrarSettings()
@@ -48,6 +53,9 @@ class ReprocessSettings:
     overwrite: bool = parameter(False, "Replace outputs that are there.")
     resume: bool = parameter(False, "Go on with interrupted outputs; leave complete ones as they are.")
     include_registered: bool = parameter(False, "Take also files that this program has registered.")
+    geometry_from: Literal["given", "auto"] = parameter(
+        "given", "Whether the scan geometry is as given, or found in each recording; refused if that is not certain."
+    )
 
     def __post_init__(self) -> None:
         if self.overwrite and self.resume:
