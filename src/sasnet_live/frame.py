@@ -77,6 +77,51 @@ class RegistrationMetrics:
 
 
 @dataclass(frozen=True)
+class MeasuredDisplacement:
+    """The displacement of a frame in its parts, ``d(x, y) = p(x) + q(y) + y r(x)``, with their standard deviations.
+
+    y goes from -1 in the first backward line to 1 in the last. All are float32, px along the fast axis.
+
+    Attributes
+    ----------
+    profile_px, lines_px, creep_px
+        (W,) p, with what electronics add; (n_b,) q, of mean 0; (W,) r.
+    profile_deviation_px, line_deviation_px, creep_deviation_px
+        Of each; where no texture tells, that of the prior.
+    unpaired
+        Whether the last line has no forward partner, and is not moved.
+    """
+
+    profile_px: Pixels
+    lines_px: Pixels
+    creep_px: Pixels
+    profile_deviation_px: Pixels
+    line_deviation_px: Pixels
+    creep_deviation_px: Pixels
+    unpaired: bool = False
+
+    def displacement_px(self) -> Pixels:
+        """(n_b, W) float32, to the bit what the frame was moved by."""
+        displacement: Pixels = np.add.outer(self.lines_px, self.profile_px)
+        displacement += np.outer(self._down(), self.creep_px)
+        return self._still(displacement)
+
+    def deviation_px(self) -> Pixels:
+        """(n_b, W) float32 standard deviation of it, as if its parts were off independently of each other."""
+        variance: Pixels = np.add.outer(self.line_deviation_px**2, self.profile_deviation_px**2)
+        variance += np.outer(self._down() ** 2, self.creep_deviation_px**2)
+        return self._still(np.sqrt(variance))
+
+    def _down(self) -> Pixels:
+        return np.linspace(-1, 1, len(self.lines_px)).astype(np.float32)
+
+    def _still(self, lines: Pixels) -> Pixels:
+        if self.unpaired:
+            lines[-1] = 0
+        return lines
+
+
+@dataclass(frozen=True)
 class Registration:
     """One registered frame.
 
@@ -104,6 +149,8 @@ class Registration:
     line_confidence
         (n_b,) float32 in [0, 1]: how surely each backward line lies within half a px. A line without texture may be
         doubtful in a frame that is not. None where the frame was passed through.
+    measured
+        The displacement in its parts, with their deviations; None where the frame was passed through.
     """
 
     image: Pixels
@@ -115,3 +162,9 @@ class Registration:
     reason: str = ""
     warped_image: Pixels | None = None
     line_confidence: Pixels | None = None
+    measured: MeasuredDisplacement | None = None
+
+    @property
+    def deviation_px(self) -> Pixels | None:
+        """(n_b, W) float32 standard deviation of `displacement_px`; None where the frame was passed through."""
+        return None if self.measured is None else self.measured.deviation_px()

@@ -23,6 +23,7 @@ from .convert import as_dtype
 from .correspondence import ACCEPTED_CONFIDENCE
 from .correspondence.kept_state import restore, state_of
 from .correspondence.tracker import Tracker
+from .correspondence.uncertainty import measured_displacement
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
 from .geometry import ScanGeometry
@@ -182,7 +183,9 @@ class Registrar:
             return self._passed_through(raw, passes, began)
         confidence = registration.metrics.confidence
         result = self._finished(raw, passes, registration.displacement_px.copy(), confidence, began, known=True)
-        return _with_line_confidence(result, registration.line_confidence) if result.accepted else result
+        if not result.accepted:
+            return result
+        return _with_line_confidence(replace(result, measured=registration.measured), registration.line_confidence)
 
     def reset(self) -> None:
         """Forget the temporal state, as before the first frame."""
@@ -294,7 +297,8 @@ class Registrar:
         of_lines = found.evidence.line_confidence.astype(np.float32)
         if unpaired:
             of_lines[-1] = 0
-        return _with_line_confidence(result, of_lines)
+        measured = measured_displacement(found, unpaired=unpaired)
+        return _with_line_confidence(replace(result, measured=measured), of_lines)
 
     def _finished(
         self,
