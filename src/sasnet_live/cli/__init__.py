@@ -28,6 +28,7 @@ _COMMANDS = {
     "run": "run",
     "watch": "run",
     "reprocess": "reprocess",
+    "apply": "apply",
     "simulate": "simulate",
     "train": "train",
     "evaluate": "evaluate",

@@ -59,7 +59,9 @@ _SPELLED = {
     "config": Spelling(metavar="SCOPE.cfg"),
     "crop": Spelling(metavar="START END"),
     "device": Spelling(metavar="auto|cpu|cuda"),
+    "displacement": Spelling(metavar="FILE.npz|.h5|.tif"),
     "dtype": Spelling(metavar="TYPE"),
+    "export_shifts": Spelling(metavar="FILE.npy"),
     "frames": Spelling(metavar="N"),
     "geometry_from": Spelling(("--geometry",)),
     "largest_mib": Spelling(("--largest-frame",)),
@@ -68,6 +70,8 @@ _SPELLED = {
     "model": Spelling(metavar="NAME|FILE"),
     "out": Spelling(("--out", "-o"), _FRAMES),
     "raw": Spelling(metavar=_FRAMES),
+    "per_px": Spelling(("--per-px",)),
+    "report": Spelling(metavar="FILE.html"),
     "temporal": Spelling(("--temporal/--each-frame-alone",)),
 }
 """Of fields that are written alike in every command, by name."""

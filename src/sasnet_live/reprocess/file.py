@@ -29,7 +29,8 @@ from .kept_state import KeptState
 from .loop import SequenceRegistrar, register_scans
 from .plan import Job
 from .report import AVERAGED, FileReport, Progress, Tally
-from .settings import ReprocessSettings
+from .settings import ReprocessSettings, SideOutputSettings
+from .side_outputs import SideOutputs, series_of
 
 REPLAYED_FRAMES = 8
 """Frames before the point of resumption that are registered again where a registrar cannot keep its state."""
@@ -61,12 +62,14 @@ class FileRun:
         registrar: FrameRegistrar,
         table: MetricsTable | None,
         make: Callable[[RegistrarSettings], FrameRegistrar],
+        also: SideOutputSettings | None = None,
     ) -> None:
         self._job = job
         self._settings = settings
         self._registrar = registrar
         self._table = table
         self._make = make
+        self._also = also or SideOutputSettings()
         self._open = ExitStack()
         self._tally = Tally()
         self._outputs: list[Path] = []
@@ -109,7 +112,9 @@ class FileRun:
             dtype=storable(self._written_dtype(layout)),
         )
         writers = self._writers(out, order)
-        done = self._find_done(writers, layout, order, scans)
+        side = self._side_outputs(stack, order, align_on)
+        done = self._find_done(writers, layout, order, side.rows(scans))
+        side.cut(done)
         yield Progress(self._job.source, 0, 1, done, scans)
         self._registrar.reset()
         state = KeptState(next(iter(self._job.targets.values())), self._registrar)
@@ -120,13 +125,15 @@ class FileRun:
         found = self._registered(stack, order, align_on, first=done)
         for scan, (where, registration) in enumerate(found, done + 1):
             self._write_scan(stack, where, align_on, registration, writers)
+            side.write(registration)
             self._note(where, figures_of(registration))
             state.keep(scan)
             yield Progress(self._job.source, 0, 1, scan, scans, registration)
         for writer in writers.values():
             writer.close()
+        side.finish()
         state.remove()
-        self._outputs = list(self._job.targets.values())
+        self._outputs = self._job.written
 
     def report(self) -> FileReport:
         """What came of it."""
@@ -183,6 +190,29 @@ class FileRun:
             self._open.callback(writer.abandon)
             writers[kind] = writer
         return writers
+
+    def _side_outputs(self, stack: TiffStack, order: Sequence[str], align_on: int) -> SideOutputs:
+        """What is written beside the registered files."""
+        target = next(iter(self._job.targets.values()))
+        aligned = {"c": align_on} if "c" in stack.layout.axes else {}
+
+        def registered(where: dict[str, int]) -> Pixels:
+            with TiffStack(target, largest_mib=self._settings.largest_mib) as done:
+                return done.read({axis: at for axis, at in {**where, **aligned}.items() if axis in done.layout.axes})
+
+        side = SideOutputs(
+            self._job.also,
+            series_of(
+                stack.layout, self._settings.registrar.geometry, order, self._record(self._settings.registrar.output)
+            ),
+            self._also,
+            (lambda where: self._raw(stack, {**where, **aligned}, align_on), registered),
+            ignored=_MAY_DIFFER,
+            overwrite=self._settings.overwrite,
+            resume=self._settings.resume,
+        )
+        self._open.callback(side.abandon)
+        return side
 
     def _record(self, kind: str) -> dict[str, str]:
         """What is done, in words; the same words are needed to go on with it."""

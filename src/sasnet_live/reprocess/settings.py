@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import parameter
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
+
+
+@dataclass(frozen=True)
+class SideOutputSettings:
+    """Files beside the registered ones, see `sasnet_live.reprocess.side_outputs`; None: not wanted.
+
+    A name counts for one input. Only an ending, such as ``.npz``, gives each input a file beside its output.
+    """
+
+    displacement: Path | None = parameter(
+        None, "Displacement of every frame, with its uncertainty: .npz, .h5 (needs h5py) or .tif (each px)."
+    )
+    per_px: bool = parameter(False, "Write the displacement of each px into .npz or .h5, too.")
+    report: Path | None = parameter(
+        None, "One page a recording, .html: figures, displacement, frames before and after (needs matplotlib)."
+    )
+    export_shifts: Path | None = parameter(None, "The mean shift in the form that suite2p reads, .npy.")
 
 
 @dataclass(frozen=True)
