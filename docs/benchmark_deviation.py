@@ -1,6 +1,7 @@
 """What the standard deviation of a displacement is worth, on simulated frames with truth. Run from the repository:
 
     python docs/benchmark_deviation.py
+    python docs/benchmark_deviation.py --follow 10 --sizes 256
 
 For each size and level: frames accepted, the mean of the squared error over the variance (1 where it is honest), and
 the share of px whose error is within one and two deviations (0.68 and 0.95 for a normal distribution).
@@ -21,15 +22,18 @@ from sasnet_live.simulation import random_scanner, scan, vascular_scene
 MARGIN_PX = 8  # at both ends of a line, where content is not seen by both passes
 
 
-def ratios(size: int, level: str, frames: int) -> list[np.ndarray]:
-    """Squared error over variance of each px, of each accepted frame."""
+def ratios(size: int, level: str, frames: int, follow: int) -> list[np.ndarray]:
+    """Squared error over variance of each px, of each accepted frame; each after so many others of its scanner."""
     geometry, found = ScanGeometry(), []
     for seed in range(frames):
         rng = np.random.default_rng(1000 + seed)
-        scene = vascular_scene(rng, size, size)
-        made = scan(scene, random_scanner(rng, level, size), rng, height=size, width=size, geometry=geometry)  # type: ignore[arg-type]
-        forward, backward = split(made.raw.astype(np.float32), geometry)
-        one = Tracker().find(forward_at_backward_lines(forward, len(backward), geometry), backward)
+        scene, scanner, tracker = vascular_scene(rng, size, size), random_scanner(rng, level, size), Tracker()  # type: ignore[arg-type]
+        for _ in range(follow + 1):
+            made = scan(scene, scanner, rng, height=size, width=size, geometry=geometry)
+            forward, backward = split(made.raw.astype(np.float32), geometry)
+            one = tracker.find(forward_at_backward_lines(forward, len(backward), geometry), backward)
+            if one.confidence >= ACCEPTED_CONFIDENCE:
+                tracker.accept(one)
         if one.confidence >= ACCEPTED_CONFIDENCE:
             error = one.displacement_px - made.displacement_px
             of_px = np.square(error / measured_displacement(one).deviation_px())
@@ -41,12 +45,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256, 512], help="lines and px of a frame")
     parser.add_argument("--frames", type=int, default=16, help="of each size and level")
+    parser.add_argument("--follow", type=int, default=0, help="frames of the same scanner before each one")
     options = parser.parse_args()
     print("| px | level | accepted | squared error / variance | within 1 | within 2 |")
     print("|---|---|---|---|---|---|")
     for size in options.sizes:
         for level in ("easy", "medium", "hard"):
-            found = ratios(size, level, options.frames)
+            found = ratios(size, level, options.frames, options.follow)
             if not found:
                 print(f"| {size} | {level} | 0 of {options.frames} | – | – | – |")
                 continue

@@ -15,6 +15,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
+from sasnet_live.metrics import ncc
 from sasnet_live.reprocess import ReprocessSettings, reprocess
 from sasnet_live.reprocess.apply import ApplySettings, apply_displacement
 from sasnet_live.reprocess.settings import SideOutputSettings
@@ -175,6 +176,27 @@ def test_the_command_says_what_was_not_moved(tmp_path: Path, capsys: pytest.Capt
     assert "t 1 passed through: the forward pass is constant (7)" in err
     assert "moved 2 of 3 frames" in out
     assert f"wrote {tmp_path / 'moved.ome.tif'}" in out
+
+
+def test_another_real_signal_of_a_scan_is_moved_to_its_hidden_truth(tmp_path: Path, real_pairs: list[Path]) -> None:
+    """Amplitude and topography of one probe; what electronics add differs, so that its own displacement is better."""
+    passes = {
+        name: tifffile.imread(real_pairs[0].with_name(f"pifm_{name}.tif")) for name in ("Amplitude", "Topography")
+    }
+    for name, (forward, backward) in passes.items():
+        raw = forward.copy()
+        raw[1::2] = backward[1::2]
+        save(tmp_path / f"{name}.tif", raw[None], "TYX")
+    geometry = ScanGeometry(slow_axis="interleaved")
+    settings = ReprocessSettings(RegistrarSettings("correspondence", output="warped", geometry=geometry))
+    also = SideOutputSettings(tmp_path / "d.npz")
+    reprocess([tmp_path / "Amplitude.tif"], tmp_path / "registered.tif", settings, also=also)
+    done = apply_displacement(tmp_path / "d.npz", tmp_path / "Topography.tif", tmp_path / "moved.tif")
+    assert done.moved == 1
+    truth, raw_lines = (lines[1::2] for lines in passes["Topography"])
+    moved = tifffile.imread(tmp_path / "moved.tif").reshape(passes["Topography"][0].shape)[1::2]
+    assert ncc(truth, raw_lines) < 0.7
+    assert ncc(truth, moved) > 0.9
 
 
 def test_an_input_is_never_written_to(tmp_path: Path) -> None:

@@ -291,6 +291,14 @@ def test_suite2p_moves_every_other_row_by_what_is_exported(tmp_path: Path, first
     np.testing.assert_array_equal(moved[4:-4], forward[4:-4])
 
 
+def test_of_a_recording_in_which_nothing_was_found_suite2p_is_told_nothing(tmp_path: Path) -> None:
+    save(tmp_path / "a.tif", np.full((3, *SHAPE), 7, np.uint16), "TYX")
+    run(tmp_path / "a.tif", tmp_path / "o.tif", SideOutputSettings(export_shifts=tmp_path / "s.npy"))
+    ops = np.load(tmp_path / "s.npy", allow_pickle=True).item()
+    assert not {"bidiphase", "do_bidiphase"} & {*ops, *ops["registration"]}
+    assert np.isnan(ops["sasnet_live_shift_px"]).all()
+
+
 @pytest.mark.parametrize("geometry", [ScanGeometry("columns"), ScanGeometry(backward_mirrored=True)])
 def test_what_suite2p_cannot_move_is_refused(tmp_path: Path, geometry: ScanGeometry) -> None:
     recording(tmp_path / "a.tif")

@@ -36,9 +36,15 @@ def metrics_chart(figures: Mapping[str, Pixels], accepted: Pixels, of_scan: Pixe
     wanted = ("NCC", "displacement, px", "confidence")
     with _figure((9.5, 5.2)) as (figure, save):
         plots = figure.subplots(3, 1, sharex=True, height_ratios=(1.3, 1.3, 1))
-        for name, label, colour in (("ncc_before", "before", BEFORE), ("ncc_after", "after", AFTER)):
-            _curve(plots[0], of_scan, figures[name], colour, label)
-        _curve(plots[1], of_scan, np.where(accepted, figures["displacement_px_mean"], np.nan), OF_DISPLACEMENT)
+        # What was passed through has no after: its curve would hide the one before.
+        after, displacement = (
+            np.where(accepted, figures[name], np.nan) for name in ("ncc_after", "displacement_px_mean")
+        )
+        _curve(plots[0], of_scan, figures["ncc_before"], BEFORE, "before")
+        _curve(plots[0], of_scan, after, AFTER, "after")
+        _curve(plots[1], of_scan, displacement, OF_DISPLACEMENT)
+        if not accepted.any():
+            plots[1].set_yticks([])
         _curve(plots[2], of_scan, figures["confidence"], "#444444")
         plots[2].axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
         plots[2].set_ylim(-0.03, 1.03)

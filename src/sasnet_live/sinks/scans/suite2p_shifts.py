@@ -27,6 +27,8 @@ class Suite2pShifts:
     its settings have them from 1 on. Names of our own begin with ``sasnet_live``: the mean not rounded, each scan's
     mean, its standard deviation and whether it was accepted.
 
+    Where no scan was accepted both are left out: nothing is known.
+
     Parameters
     ----------
     geometry
@@ -63,8 +65,10 @@ def _ops(log: ScanLog) -> dict[str, Any]:
         shift[scan] = sign * row["displacement_px_mean"] if accepted[scan] else np.nan
         # Of a mean along the line: errors of neighbouring px go together, so that it is no smaller than theirs.
         deviation[scan] = np.sqrt(np.mean(np.square(row["profile_deviation_px"])))
-    mean = float(np.mean(shift[accepted], dtype=np.float64)) if accepted.any() else 0.0
-    phase = {"do_bidiphase": round(mean) != 0, "bidiphase": round(mean)}
+    mean = float(np.mean(shift[accepted], dtype=np.float64)) if accepted.any() else float("nan")
+    phase: dict[str, Any] = {}
+    if accepted.any():
+        phase = {"do_bidiphase": round(mean) != 0, "bidiphase": round(mean)}
     return {
         **phase,
         "bidi_corrected": False,
