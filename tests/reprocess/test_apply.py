@@ -113,19 +113,22 @@ def test_rendered_lines_on_request(tmp_path: Path) -> None:
     assert read_record(tmp_path / "moved.tif")["model"] == "lite"
 
 
-def test_an_interrupted_one_is_gone_on_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_interrupted_one_is_gone_on_with(tmp_path: Path, after: int) -> None:
     data, path = stored(tmp_path, ".npz")
     save(tmp_path / "second.tif", data, "TCYX")
 
     def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if done == after:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         apply_displacement(path, tmp_path / "second.tif", tmp_path / "moved.tif", progress=stop)
     assert partial_path(tmp_path / "moved.tif").exists()
     with pytest.raises(InputError, match="--resume"):
         apply_displacement(path, tmp_path / "second.tif", tmp_path / "moved.tif")
-    apply_displacement(path, tmp_path / "second.tif", tmp_path / "moved.tif", ApplySettings(resume=True))
+    done = apply_displacement(path, tmp_path / "second.tif", tmp_path / "moved.tif", ApplySettings(resume=True))
+    assert (done.moved, list(done.passed_through)) == (TIMES - 1, ["t 1"])
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "moved.tif"), tifffile.imread(tmp_path / "both.ome.tif"))
 
 

@@ -21,6 +21,7 @@ from sasnet_live.reprocess.displacement_file import open_displacement
 from sasnet_live.reprocess.settings import SideOutputSettings
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.ome_tiff import is_registered
+from sasnet_live.sinks.scans.displacement_npz import NpzDisplacement
 from sasnet_live.sinks.scans.series import FORMAT
 
 SHAPE = (9, 12)
@@ -188,6 +189,29 @@ def test_asked_for_later_it_is_made_without_registering_twice_what_is_whole(tmp_
     assert (tmp_path / "o.tif").read_bytes() == before
     with open_displacement(tmp_path / "d.npz") as stored:
         assert stored.scan(2).accepted == expected_of(data, ScanGeometry())[2].accepted
+
+
+@pytest.mark.parametrize("trouble", ["disk", "count"])
+def test_a_file_that_cannot_be_made_whole_leaves_its_scans_for_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    recording(tmp_path / "a.tif")
+    also = SideOutputSettings(tmp_path / "d.npz")
+
+    def full(self: NpzDisplacement, log: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NpzDisplacement, *(("write", full) if trouble == "disk" else ("count", lambda *_: 5)))
+        failed = run(tmp_path / "a.tif", tmp_path / "o.tif", also).files[0]
+    assert "--resume" in failed.error
+    assert ("5 of 6 scans" in failed.error) == (trouble == "count")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "d.npz.partial", "o.tif"]
+    done = run(tmp_path / "a.tif", tmp_path / "o.tif", also, resume=True).files[0]
+    assert (done.error, done.resumed_at) == ("", 6)
+    with open_displacement(tmp_path / "d.npz") as stored:
+        assert stored.scans == 6
 
 
 @pytest.mark.parametrize("cut", [1, 100, 700])

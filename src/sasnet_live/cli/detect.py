@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sasnet_live.geometry import ScanGeometry, SlowAxis
+from sasnet_live.parameters import parameter_at
 from sasnet_live.sources.tiff_directories import LARGEST_MIB
 
 from . import options
@@ -28,8 +30,10 @@ def detect(
     file: Annotated[Path, typer.Argument(help="A recording with content: vessels, not the background.")],
     channel: Annotated[int, typer.Option(min=0, help="In which the displacement is looked for, from 0.")] = 0,
     axes: Annotated[str | None, typer.Option(metavar="TYX", help="What the axes are, where a file is wrong.")] = None,
-    slow_axis: Annotated[str, typer.Option(help="continuous, stepped or interleaved; no frame tells.")] = "continuous",
-    crop: Annotated[tuple[int, int], typer.Option(metavar="START END", help="Turnaround px of each line.")] = (0, 0),
+    slow_axis: Annotated[SlowAxis, typer.Option(help=parameter_at(ScanGeometry, "slow_axis").help)] = "continuous",
+    crop: Annotated[
+        tuple[int, int], typer.Option(metavar="START END", help=parameter_at(ScanGeometry, "crop").help)
+    ] = (0, 0),
     largest_frame: options.LargestFrame = LARGEST_MIB,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
@@ -38,11 +42,10 @@ def detect(
     Exit status 0: certain enough for `reprocess --geometry auto`; 1: not; 2: bad arguments or file.
     """
     from sasnet_live.errors import InputError
-    from sasnet_live.geometry import ScanGeometry
     from sasnet_live.reprocess.geometry import NEEDED, find_geometry
     from sasnet_live.sources.tiff import TiffStack
 
-    known = ScanGeometry(slow_axis=slow_axis, crop=crop)  # type: ignore[arg-type]  # checked there
+    known = ScanGeometry(slow_axis=slow_axis, crop=crop)
     with TiffStack(file, axes, largest_mib=largest_frame) as recording:
         channels = recording.layout.size("c") or 1
         if channel >= channels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from sasnet_live.convert import as_dtype
@@ -15,7 +16,7 @@ from sasnet_live.layout import Layout
 from sasnet_live.parameters import parameter
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import figures_of
-from sasnet_live.sinks.ome_tiff import OmeTiffWriter, is_registered, read_record
+from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, is_registered, read_record
 from sasnet_live.sinks.tiff_pages import storable
 from sasnet_live.sources.tiff import SUFFIXES, TiffStack
 
@@ -156,24 +157,32 @@ class _Job:
         """All pages, in the order of the file's own axes; channels need not be its last axis."""
         layout, order = self._stack.layout, tuple(axis for axis in self._stack.layout.axes if axis != "c")
         number_of = {tuple(place.items()): number for number, place in enumerate(places)}
+        # Pages of an earlier run: what became of them is kept with each.
+        earlier = list(islice(frame_figures(self._writer.partial), self._writer.pages_written))
         failed: dict[int, str] = {}
         with self._writer as writer:
-            total = layout.frames or 0
             for page, where in enumerate(layout.indices()):
                 number = number_of[tuple((axis, where[axis]) for axis in order)]
-                if page < writer.pages_written and page < total:
+                if page < len(earlier):
+                    if not earlier[page].get("accepted"):
+                        failed.setdefault(number, _reason(str(earlier[page].get("reason", ""))))
                     continue
                 found = self._stored.scan(number if self._stored.scans > 1 else 0).registration()
                 moved = self._registrar.apply(self._stack.read(where), found)
                 image: Pixels = as_dtype(moved.image, writer.layout.dtype)
                 writer.write(image, figures=figures_of(moved))
                 if not moved.accepted:
-                    failed.setdefault(number, moved.reason.removeprefix("aligned channel: "))
+                    failed.setdefault(number, _reason(moved.reason))
                 if progress is not None and page % (layout.size("c") or 1) == 0:
                     progress(number + 1, len(places))
         shown = {_said(places[number]): reason for number, reason in list(failed.items())[:SHOWN]}
         one_for_all = self._stored.scans == 1 < len(places)
         return Applied(self._writer.path, len(places), len(places) - len(failed), shown, one_for_all)
+
+
+def _reason(reason: str) -> str:
+    """Without the registrar's word for the data that a displacement was found on, which lie elsewhere here."""
+    return reason.removeprefix("aligned channel: ")
 
 
 def _matched(stored: StoredDisplacement, layout: Layout, raw: Path, displacement: Path) -> list[dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ import numpy as np
 
 from .log import FIGURES, REASON_BYTES, Row, ScanLog, measured_of
 from .series import ScanSeries
+
+BLOCK_BYTES = 2**22
+"""Written at a time: single scans of a long recording would take a call each."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,10 +90,17 @@ def scan_arrays(series: ScanSeries, *, per_px: bool) -> dict[str, ScanArray]:
     return arrays
 
 
-def values_of(array: ScanArray, log: ScanLog) -> Iterator[Array]:
-    """One array's values, scan by scan."""
+def values_of(array: ScanArray, log: ScanLog) -> Iterator[tuple[int, Array]]:
+    """One array's values, (n, ...) of some scans at a time, and the number of the first of them."""
+    of_scan = max(1, array.dtype.itemsize * math.prod(array.shape))
+    block = np.empty((max(1, min(log.rows, BLOCK_BYTES // of_scan)), *array.shape), array.dtype)
+    filled = 0
     for scan, row in enumerate(log):
-        yield np.asarray(array.of(scan, row), array.dtype)
+        block[filled] = array.of(scan, row)
+        filled += 1
+        if filled == len(block) or scan + 1 == log.rows:
+            yield scan + 1 - filled, block[:filled]
+            filled = 0
 
 
 def descriptions(arrays: dict[str, ScanArray]) -> dict[str, str]:

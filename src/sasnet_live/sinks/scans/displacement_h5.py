@@ -41,8 +41,8 @@ class Hdf5Displacement:
                 values.attrs["unit"] = array.unit
                 values.attrs["description"] = about[name]
                 values.dims[0].label = "scan"
-                for scan, one in enumerate(values_of(array, log)):
-                    values[scan] = one
+                for scan, some in values_of(array, log):
+                    values[scan : scan + len(some)] = some
 
     def count(self, path: Path) -> int:
         """Scans that the file has."""

@@ -39,7 +39,7 @@ class NpzDisplacement:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     header = {"descr": array.dtype.str, "fortran_order": False, "shape": (log.rows, *array.shape)}
                     np.lib.format.write_array_header_2_0(cast(BinaryIO, member), header)
-                    for values in values_of(array, log):
+                    for _, values in values_of(array, log):
                         member.write(values.tobytes())
 
     def count(self, path: Path) -> int:

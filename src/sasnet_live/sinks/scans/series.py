@@ -130,6 +130,8 @@ class ScanSeries:
                 interval_s=None if values["interval_s"] is None else float(values["interval_s"]),
                 record={str(key): str(value) for key, value in values["record"].items()},
             )
+        except InputError as error:
+            raise InputError(f"{name}: its geometry is damaged: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{name}: what it says of its scans is damaged ({error}); write it again") from None
 
