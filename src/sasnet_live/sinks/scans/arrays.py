@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .log import FIGURES, REASON_BYTES, Row, ScanLog, measured_of
+from .log import FIGURES, REASON_BYTES, ScanLog, measured_of
 from .series import ScanSeries
 
 BLOCK_BYTES = 2**22
@@ -29,14 +29,14 @@ class ScanArray:
     unit, about
         For people.
     of
-        Its values, from a scan's number and what was found in it.
+        (n, ...) values of some scans, from the number of the first and their records in a log.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     unit: str
     about: str
-    of: Callable[[int, Row], Any]
+    of: Callable[[int, Array], Any]
 
 
 def scan_arrays(series: ScanSeries, *, per_px: bool) -> dict[str, ScanArray]:
@@ -52,7 +52,7 @@ def scan_arrays(series: ScanSeries, *, per_px: bool) -> dict[str, ScanArray]:
     index = ", ".join(series.axes) or "none"
 
     def kept(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], unit: str, about: str) -> ScanArray:
-        return ScanArray(shape, dtype, unit, about, lambda _, row: row[name])
+        return ScanArray(shape, dtype, unit, about, lambda _, rows: rows[name])
 
     def of_px(name: str, about: str) -> ScanArray:
         return ScanArray(
@@ -60,7 +60,7 @@ def scan_arrays(series: ScanSeries, *, per_px: bool) -> dict[str, ScanArray]:
             single,
             "px",
             about,
-            lambda _, row: getattr(measured_of(row, unpaired=series.unpaired), name)(),
+            lambda _, rows: np.stack([getattr(measured_of(row, unpaired=series.unpaired), name)() for row in rows]),
         )
 
     arrays = {
@@ -69,7 +69,9 @@ def scan_arrays(series: ScanSeries, *, per_px: bool) -> dict[str, ScanArray]:
             np.dtype("<i8"),
             "",
             f"position of the scan along the axes {index}",
-            lambda scan, _: list(series.index(scan).values()),
+            lambda first, rows: np.array(
+                [list(series.index(scan).values()) for scan in range(first, first + len(rows))], np.int64
+            ).reshape(len(rows), -1),
         ),
         "accepted": kept("accepted", (), np.dtype("?"), "", "whether the scan was registered"),
         "reason": kept("reason", (), np.dtype(f"S{REASON_BYTES}"), "", "why not, UTF-8"),
@@ -92,15 +94,9 @@ def scan_arrays(series: ScanSeries, *, per_px: bool) -> dict[str, ScanArray]:
 
 def values_of(array: ScanArray, log: ScanLog) -> Iterator[tuple[int, Array]]:
     """One array's values, (n, ...) of some scans at a time, and the number of the first of them."""
-    of_scan = max(1, array.dtype.itemsize * math.prod(array.shape))
-    block = np.empty((max(1, min(log.rows, BLOCK_BYTES // of_scan)), *array.shape), array.dtype)
-    filled = 0
-    for scan, row in enumerate(log):
-        block[filled] = array.of(scan, row)
-        filled += 1
-        if filled == len(block) or scan + 1 == log.rows:
-            yield scan + 1 - filled, block[:filled]
-            filled = 0
+    of_scan = max(log.record.itemsize, array.dtype.itemsize * math.prod(array.shape))
+    for first, rows in log.blocks(max(1, BLOCK_BYTES // of_scan)):
+        yield first, np.asarray(array.of(first, rows), array.dtype)
 
 
 def descriptions(arrays: dict[str, ScanArray]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from .series import ScanSeries
 
 REASON_BYTES = 256
 """Of a reason, UTF-8; the longest that the registrar gives has about 120."""
+
+READ_SCANS = 16
+"""Held in memory at a time where scans are gone through: 160 kB of 512 x 512 px."""
 
 FIGURES = tuple(field.name for field in fields(RegistrationMetrics))
 
@@ -117,18 +120,30 @@ class ScanLog:
         self._file.truncate(self._start + self.rows * self.record.itemsize)
 
     def __iter__(self) -> Iterator[Row]:
-        """The scans in the order of the axes of the series, one at a time in memory."""
-        if self.rows:
-            held = self._held()
-            yield from (held[self.series.row(scan)].copy() for scan in range(self.series.scans))
+        """The scans in the order of the axes of the series."""
+        for _, rows in self.blocks(READ_SCANS):
+            yield from rows
 
     def __getitem__(self, scan: int) -> Row:
         """One scan, by its number in the order of the axes."""
-        row: Row = self._held()[self.series.row(scan)].copy()
+        with self.partial.open("rb") as file:
+            row: Row = self._read(file, self.series.row(scan), 1)[0]
         return row
 
-    def _held(self) -> np.ndarray[Any, Any]:
-        return np.memmap(self.partial, self.record, "r", self._start, (self.rows,))
+    def blocks(self, scans: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+        """(n,) records of so many scans at a time in the order of the axes, and the number of the first of them."""
+        with self.partial.open("rb") as file:
+            for first in range(0, self.rows, scans):
+                at = [self.series.row(scan) for scan in range(first, min(first + scans, self.rows))]
+                if at == list(range(at[0], at[0] + len(at))):
+                    yield first, self._read(file, at[0], len(at))
+                else:  # worked through in another order
+                    yield first, np.concatenate([self._read(file, row, 1) for row in at])
+
+    def _read(self, file: BinaryIO, row: int, count: int) -> np.ndarray[Any, Any]:
+        # Read and not mapped: mapped pages count as memory of this process, as many as there are.
+        file.seek(self._start + row * self.record.itemsize)
+        return np.frombuffer(file.read(count * self.record.itemsize), self.record)
 
     def check_whole(self) -> None:
         """Refuse a log in which scans are missing, counted in the file itself.

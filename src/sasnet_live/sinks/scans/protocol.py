@@ -17,7 +17,7 @@ class ScanOutput(Protocol):
     """Makes one file of a whole `ScanLog`.
 
     The order of calls is ``check`` before any work, then ``write`` and ``count`` once all scans are in the log. A
-    writer holds one scan in memory at a time, whatever their number.
+    writer holds a few scans in memory, whatever their number.
     """
 
     def check(self, path: Path) -> None:
