@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sasnet_live.errors import InputError
-from sasnet_live.frame import Pixels, Registration, RegistrationMetrics
+from sasnet_live.frame import MeasuredDisplacement, Pixels, Registration, RegistrationMetrics
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.scan import merge, split
 
@@ -59,7 +59,16 @@ class FakeRegistrar:
             accepted=accepted,
             reason="" if accepted else "constant frame",
             warped_image=images["warped"] if self.output == "both" else None,
+            line_confidence=np.full(len(backward), 0.75, np.float32) if accepted else None,
+            measured=_measured(*backward.shape) if accepted else None,
         )
+
+
+def _measured(lines: int, width: int) -> MeasuredDisplacement:
+    still, sure = np.zeros, lambda length: np.full(length, 0.25, np.float32)
+    profile = np.full(width, SHIFT_PX, np.float32)
+    of_lines, creep = still(lines, np.float32), still(width, np.float32)
+    return MeasuredDisplacement(profile, of_lines, creep, sure(width), sure(lines), creep)
 
 
 def expected(raw: Any, kind: str = "rendered") -> Any:

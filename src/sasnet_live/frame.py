@@ -77,6 +77,51 @@ class RegistrationMetrics:
 
 
 @dataclass(frozen=True)
+class MeasuredDisplacement:
+    """The displacement of a frame in its parts, ``d(x, y) = p(x) + q(y) + y r(x)``, with their standard deviations.
+
+    y goes from -1 in the first backward line to 1 in the last. All are float32, px along the fast axis.
+
+    Attributes
+    ----------
+    profile_px, lines_px, creep_px
+        (W,) p, with what electronics add; (n_b,) q, of mean 0; (W,) r.
+    profile_deviation_px, line_deviation_px, creep_deviation_px
+        Of each; where no texture tells, that of the prior.
+    unpaired
+        Whether the last line has no forward partner, and is not moved.
+    """
+
+    profile_px: Pixels
+    lines_px: Pixels
+    creep_px: Pixels
+    profile_deviation_px: Pixels
+    line_deviation_px: Pixels
+    creep_deviation_px: Pixels
+    unpaired: bool = False
+
+    def displacement_px(self) -> Pixels:
+        """(n_b, W) float32, to the bit what the frame was moved by."""
+        displacement: Pixels = np.add.outer(self.lines_px, self.profile_px)
+        displacement += np.outer(self._down(), self.creep_px)
+        return self._still(displacement)
+
+    def deviation_px(self) -> Pixels:
+        """(n_b, W) float32 standard deviation of it, as if its parts were off independently of each other."""
+        variance: Pixels = np.add.outer(self.line_deviation_px**2, self.profile_deviation_px**2)
+        variance += np.outer(self._down() ** 2, self.creep_deviation_px**2)
+        return self._still(np.sqrt(variance))
+
+    def _down(self) -> Pixels:
+        return np.linspace(-1, 1, len(self.lines_px)).astype(np.float32)
+
+    def _still(self, lines: Pixels) -> Pixels:
+        if self.unpaired:
+            lines[-1] = 0
+        return lines
+
+
+@dataclass(frozen=True)
 class Registration:
     """One registered frame.
 
@@ -107,6 +152,8 @@ class Registration:
     evidence_frames
         How many frames the displacement rests on: 1 where this one sufficed; more where photons are few and the last
         frames were averaged, and then the displacement is theirs on average; 0 where the frame was passed through.
+    measured
+        The displacement in its parts, with their deviations; None where the frame was passed through.
     """
 
     image: Pixels
@@ -119,3 +166,9 @@ class Registration:
     warped_image: Pixels | None = None
     line_confidence: Pixels | None = None
     evidence_frames: int = 0
+    measured: MeasuredDisplacement | None = None
+
+    @property
+    def deviation_px(self) -> Pixels | None:
+        """(n_b, W) float32 standard deviation of `displacement_px`; None where the frame was passed through."""
+        return None if self.measured is None else self.measured.deviation_px()

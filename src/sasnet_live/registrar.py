@@ -23,6 +23,7 @@ from .convert import as_dtype
 from .correspondence import ACCEPTED_CONFIDENCE
 from .correspondence.kept_state import restore, state_of
 from .correspondence.tracker import Tracker
+from .correspondence.uncertainty import measured_displacement
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
 from .geometry import ScanGeometry
@@ -184,7 +185,7 @@ class Registrar:
         result = self._finished(raw, passes, registration.displacement_px.copy(), confidence, began, known=True)
         if not result.accepted:
             return result
-        result = replace(result, evidence_frames=registration.evidence_frames)
+        result = replace(result, measured=registration.measured, evidence_frames=registration.evidence_frames)
         return _with_line_confidence(result, registration.line_confidence)
 
     def reset(self) -> None:
@@ -299,7 +300,8 @@ class Registrar:
         of_lines = found.evidence.line_confidence.astype(np.float32)
         if unpaired:
             of_lines[-1] = 0
-        return _with_line_confidence(result, of_lines)
+        measured = measured_displacement(found, unpaired=unpaired)
+        return _with_line_confidence(replace(result, measured=measured), of_lines)
 
     def _finished(
         self,

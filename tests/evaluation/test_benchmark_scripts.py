@@ -51,6 +51,13 @@ def test_confidence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert names.count("easy") == 2  # once for the frame, once for its lines
 
 
+def test_deviation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    header, *rows = printed(monkeypatch, capsys, "deviation", "--sizes", 96, "--frames", 2, "--follow", 1)
+    assert header[3] == "squared error / variance"
+    assert [row[1] for row in rows] == ["easy", "medium", "hard"]
+    assert 0.05 < float(rows[0][3]) < 20
+
+
 def test_displacement(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     small = ("--sizes", 96, "--kinds", "stepped", "--methods", "none", "rigid")
     header, none, rigid = printed(monkeypatch, capsys, "displacement", *small)

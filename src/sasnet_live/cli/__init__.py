@@ -29,13 +29,15 @@ _COMMANDS = {
     "watch": "run",
     "serve": "serve",
     "reprocess": "reprocess",
+    "apply": "apply",
     "simulate": "simulate",
     "train": "train",
     "evaluate": "evaluate",
     "bench": "bench",
+    "detect": "detect",
     "info": "info",
 }
-_PRINT_ONLY = {"info", "bench"}
+_PRINT_ONLY = {"info", "bench", "detect"}
 """Commands that are over once what they print is not read any more."""
 
 app = typer.Typer(

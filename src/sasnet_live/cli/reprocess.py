@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sasnet_live.reprocess.settings import ReprocessSettings
+from sasnet_live.reprocess.settings import ReprocessSettings, SideOutputSettings
 
 from .interrupts import interrupts
 from .printing import complain, console, echo, printable
@@ -40,6 +40,7 @@ def reprocess(
     metrics: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Table with a row a scan, of all files.")
     ] = None,
+    also: SideOutputSettings = SideOutputSettings(),
 ) -> None:
     """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
 
@@ -51,7 +52,7 @@ def reprocess(
 
     try:
         with _progress(console(err=True)) as show:
-            report = run(inputs, out, settings, metrics=metrics, progress=show)
+            report = run(inputs, out, settings, metrics=metrics, also=also, progress=show)
     except KeyboardInterrupt:
         interrupts().answered = True
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")

@@ -29,6 +29,14 @@ from .find import Correspondence, default_reach_px, find_displacement
 
 Trait = Literal["line_axis", "backward_mirrored", "first", "line_offset"]
 
+NAMES: dict[Trait, str] = {
+    "line_axis": "lines",
+    "backward_mirrored": "mirroring",
+    "first": "first line",
+    "line_offset": "offset",
+}
+"""The traits, for people."""
+
 FAR_REACH = 4
 """Displacements are looked for up to a line's length divided by this."""
 SURE = 0.75
@@ -65,6 +73,26 @@ class DetectedGeometry:
     def unsure(self) -> tuple[Trait, ...]:
         """The traits that the frame leaves open."""
         return tuple(trait for trait in get_args(Trait) if self.sureness[trait] < SURE)
+
+    @property
+    def values(self) -> dict[Trait, str]:
+        """What was found of each trait, in words."""
+        geometry = self.geometry
+        return {
+            "line_axis": geometry.line_axis,
+            "backward_mirrored": "mirrored" if geometry.backward_mirrored else "not mirrored",
+            "first": f"{geometry.first} first",
+            "line_offset": f"shift {self.displacement_px:.1f} px",
+        }
+
+    @property
+    def in_words(self) -> str:
+        """What was found, how sure each trait is, and what was left as it was."""
+        sure = [f"{text} {self.sureness[trait]:.0%}" for trait, text in self.values.items() if trait not in self.unsure]
+        text = f"Found: {', '.join(sure)}." if sure else "Nothing found for sure."
+        if self.unsure:
+            text += f" Unsure, please check: {', '.join(NAMES[trait] for trait in self.unsure)}."
+        return f"{text} ({self.doubt})" if self.doubt else text
 
 
 def detect_geometry(raw: np.ndarray[Any, Any], known: ScanGeometry | None = None) -> DetectedGeometry:

@@ -38,6 +38,9 @@ class DisplacementParts:
         (n,) px^2, of each q as the fit weighs lines.
     shared_line_variance
         (n,) px^2, of each q as far as both passes show it: what one of them shows alone is noise, and tells nothing.
+    precision
+        (U, U) float64, px^-2: inverse covariance of the coefficients as this frame, earlier ones and the priors tell
+        them together.
     """
 
     coefficients: Floats
@@ -46,13 +49,14 @@ class DisplacementParts:
     information_vector: Floats
     line_variance: Floats
     shared_line_variance: Floats
+    precision: Floats
 
     @classmethod
     def initial(cls, coefficients: Floats, lines_px: Floats) -> DisplacementParts:
         """A place to begin, about which nothing is known."""
         unknown = np.full(len(lines_px), np.inf)
         nothing = np.zeros((UNKNOWNS, UNKNOWNS))
-        return cls(coefficients, lines_px, nothing, np.zeros(UNKNOWNS), unknown, unknown)
+        return cls(coefficients, lines_px, nothing, np.zeros(UNKNOWNS), unknown, unknown, nothing)
 
     def profile_px(self, width: int) -> Floats:
         """(W,) p along the line."""
@@ -63,6 +67,16 @@ class DisplacementParts:
         """(W,) r along the line: what the last line has more of, and the first line less."""
         creep: Floats = creep_basis(width) @ self.coefficients[KNOTS:]
         return creep
+
+    def variances_px2(self, width: int) -> tuple[Floats, Floats]:
+        """(W,) each, of p and of r, as the equations of the fit tell them; infinite where nothing is known."""
+        if not self.precision.any():
+            return np.full(width, np.inf), np.full(width, np.inf)
+        covariance = np.linalg.inv(self.precision)
+        of_profile, of_creep = covariance[:KNOTS, :KNOTS], covariance[KNOTS:, KNOTS:]
+        parts = ((spline_basis(width), of_profile), (creep_basis(width), of_creep))
+        profile, creep = (((basis @ of) * basis).sum(1) for basis, of in parts)
+        return profile, creep
 
     def displacement_px(self, width: int, further_px: float = 0.0) -> Floats:
         """(n, W) float32, all of it displaced further by so much."""

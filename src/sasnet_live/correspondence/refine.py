@@ -260,6 +260,7 @@ def _stepped(
         information_vector=vector + information @ (WHOLE * mean),
         line_variance=1 / (1 / variance + 1 / lines.variance_px2),
         shared_line_variance=1 / (equations.shared + 1 / lines.variance_px2),
+        precision=known + smooth,
     )
     return stepped, smooth
 

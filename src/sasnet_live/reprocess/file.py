@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
@@ -19,15 +19,18 @@ from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.recordings import Recording, open_recording
+from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
 
+from .geometry import find_geometry, remark, require_sure
 from .kept_state import KeptState
 from .loop import SequenceRegistrar, register_scans
 from .plan import Job
 from .report import AVERAGED, FileReport, Progress, Tally
-from .settings import ReprocessSettings
+from .settings import ReprocessSettings, SideOutputSettings
+from .side_outputs import SideOutputs, series_of
 
 REPLAYED_FRAMES = 8
 """Frames before the point of resumption that are registered again where a registrar cannot keep its state."""
@@ -53,12 +56,20 @@ class FileRun:
     """One file on its way through the registrar."""
 
     def __init__(
-        self, job: Job, settings: ReprocessSettings, registrar: FrameRegistrar, table: MetricsTable | None
+        self,
+        job: Job,
+        settings: ReprocessSettings,
+        registrar: FrameRegistrar,
+        table: MetricsTable | None,
+        make: Callable[[RegistrarSettings], FrameRegistrar],
+        also: SideOutputSettings | None = None,
     ) -> None:
         self._job = job
         self._settings = settings
         self._registrar = registrar
         self._table = table
+        self._make = make
+        self._also = also or SideOutputSettings()
         self._open = ExitStack()
         self._tally = Tally()
         self._outputs: list[Path] = []
@@ -82,6 +93,8 @@ class FileRun:
         layout = stack.layout
         channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
+        if self._settings.geometry_from == "auto":
+            self._find_geometry(stack, align_on)
         _check_splits(layout, self._settings.registrar.geometry, self._job.source)
         order = tuple(axis for axis in WORKED_THROUGH if axis in layout.axes)
         scans = (layout.frames or 0) // channels
@@ -92,7 +105,9 @@ class FileRun:
             dtype=storable(self._written_dtype(layout)),
         )
         writers = self._writers(out, order)
-        done = self._find_done(writers, layout, order, scans)
+        side = self._side_outputs(stack, order, align_on)
+        done = self._find_done(writers, layout, order, side.rows(scans))
+        side.cut(done)
         yield Progress(self._job.source, 0, 1, done, scans)
         self._registrar.reset()
         state = KeptState(next(iter(self._job.targets.values())), self._registrar)
@@ -103,13 +118,15 @@ class FileRun:
         found = self._registered(stack, order, align_on, first=done)
         for scan, (where, registration) in enumerate(found, done + 1):
             self._write_scan(stack, where, align_on, registration, writers)
+            side.write(registration)
             self._note(where, figures_of(registration))
             state.keep(scan)
             yield Progress(self._job.source, 0, 1, scan, scans, registration)
         for writer in writers.values():
             writer.close()
+        side.finish()
         state.remove()
-        self._outputs = list(self._job.targets.values())
+        self._outputs = self._job.written
 
     def report(self) -> FileReport:
         """What came of it."""
@@ -132,6 +149,16 @@ class FileRun:
     def close(self) -> None:
         """Close the files; what is not complete stays under its partial name."""
         self._open.close()
+
+    def _find_geometry(self, stack: Recording, align_on: int) -> None:
+        """Go on with the geometry that the frames tell."""
+        found = find_geometry(stack, self._settings.registrar.geometry, align_on)
+        require_sure(found, self._job.source)
+        self._remarks = (*self._remarks, remark(found, self._job.source))
+        wanted = replace(self._settings.registrar, geometry=found.geometry)
+        if wanted != self._settings.registrar:
+            self._registrar = self._make(wanted)
+            self._settings = replace(self._settings, registrar=wanted)
 
     def _written_dtype(self, layout: Layout) -> np.dtype[Any]:
         return layout.dtype if self._settings.dtype is None else np.dtype(self._settings.dtype)
@@ -157,6 +184,29 @@ class FileRun:
             writers[kind] = writer
         return writers
 
+    def _side_outputs(self, stack: Recording, order: Sequence[str], align_on: int) -> SideOutputs:
+        """What is written beside the registered files."""
+        target = next(iter(self._job.targets.values()))
+        aligned = {"c": align_on} if "c" in stack.layout.axes else {}
+
+        def registered(where: dict[str, int]) -> Pixels:
+            with open_recording(target, self._settings.reading) as done:
+                return done.read({axis: at for axis, at in {**where, **aligned}.items() if axis in done.layout.axes})
+
+        side = SideOutputs(
+            self._job.also,
+            series_of(
+                stack.layout, self._settings.registrar.geometry, order, self._record(self._settings.registrar.output)
+            ),
+            self._also,
+            (lambda where: self._raw(stack, {**where, **aligned}, align_on), registered),
+            ignored=_MAY_DIFFER,
+            overwrite=self._settings.overwrite,
+            resume=self._settings.resume,
+        )
+        self._open.callback(side.abandon)
+        return side
+
     def _record(self, kind: str) -> dict[str, str]:
         """What is done, in words; the same words are needed to go on with it."""
         settings = {
@@ -164,6 +214,7 @@ class FileRun:
             "align_on": str(self._settings.align_on),
             "axes": self._settings.reading.axes or "as the input",
             "dtype": self._settings.dtype or "as the input",
+            **({"geometry_from": "the frames"} if self._settings.geometry_from == "auto" else {}),
             **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.registrar.geometry).items()},
         }
         # What it says of geometry and program is there already, in parts.

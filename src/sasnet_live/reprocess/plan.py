@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sasnet_live.errors import InputError
@@ -21,6 +21,9 @@ from sasnet_live.files import (
 from sasnet_live.recordings.formats import TIFF_SUFFIXES, is_recording
 from sasnet_live.sinks.ome_tiff import is_registered
 
+from .settings import SideOutputSettings
+from .side_outputs import side_paths
+
 _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
 
 
@@ -30,6 +33,12 @@ class Job:
 
     source: Path
     targets: Mapping[str, Path]
+    also: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def written(self) -> list[Path]:
+        """Everything that is written: the registered files, and those beside them."""
+        return [*self.targets.values(), *self.also.values()]
 
 
 def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) -> tuple[list[Path], list[Path]]:
@@ -71,6 +80,7 @@ def plan(
     kinds: Sequence[str],
     *,
     metrics: Path | None = None,
+    also: SideOutputSettings | None = None,
     may_exist: bool = False,
 ) -> list[Job]:
     """Which file goes where; everything that can be refused before work starts is refused here.
@@ -85,6 +95,8 @@ def plan(
         The outputs for each input, part of their names if there are several.
     metrics
         The table of all of them.
+    also
+        What is written beside each of them.
     may_exist
         Whether outputs that are there, whole or partial, are no error: they are replaced, or gone on with.
 
@@ -103,9 +115,10 @@ def plan(
     jobs = []
     for source in sources:
         name = output if is_file else output / f"{name_and_ending(source)[0]}_registered.ome.tiff"
-        jobs.append(Job(source, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}))
-    targets = [target for job in jobs for target in job.targets.values()]
-    _refuse_inputs(sources, targets if metrics is None else [*targets, metrics])
+        beside = side_paths(also, source, name, alone=len(sources) == 1) if also is not None else {}
+        jobs.append(Job(source, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}, beside))
+    targets = [target for job in jobs for target in job.written]
+    refuse_inputs(sources, targets if metrics is None else [*targets, metrics])
     _refuse_two_of_one_name(jobs)
     if not may_exist:
         for target in targets:
@@ -115,7 +128,7 @@ def plan(
     return jobs
 
 
-def _refuse_inputs(sources: Sequence[Path], targets: Iterable[Path]) -> None:
+def refuse_inputs(sources: Sequence[Path], targets: Iterable[Path]) -> None:
     """No output, and no file that one is called while it is written, may be an input, by whichever name."""
     inputs = {identity(source): source for source in sources}
     for target in targets:
@@ -129,7 +142,7 @@ def _refuse_inputs(sources: Sequence[Path], targets: Iterable[Path]) -> None:
 def _refuse_two_of_one_name(jobs: Sequence[Job]) -> None:
     taken: dict[Identity, Path] = {}
     for job in jobs:
-        for target in job.targets.values():
+        for target in job.written:
             other = taken.setdefault(identity(target), job.source)
             if other is not job.source:
                 raise InputError(f"{other} and {job.source} would both be written to {target}; run them apart")

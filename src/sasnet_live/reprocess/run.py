@@ -21,7 +21,7 @@ from sasnet_live.sinks.metrics_table import MetricsTable
 from .file import INDEX_COLUMNS, FileRun, FrameRegistrar
 from .plan import expand, plan
 from .report import FileReport, Progress, ReprocessReport
-from .settings import ReprocessSettings
+from .settings import ReprocessSettings, SideOutputSettings
 
 MOST_LOCKED = 100
 """Outputs whose names are kept for a run from its start: each takes one of the files that a process may have open (256
@@ -34,6 +34,7 @@ def reprocess(
     settings: ReprocessSettings | None = None,
     *,
     metrics: str | Path | None = None,
+    also: SideOutputSettings | None = None,
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     make_registrar: Callable[[RegistrarSettings], FrameRegistrar] | None = None,
@@ -51,6 +52,8 @@ def reprocess(
         See `ReprocessSettings`.
     metrics
         CSV or Parquet table of all files, one row a scan.
+    also
+        Files beside each output: displacements, shifts, a report.
     progress
         Called after each scan, and once when a file is begun.
     cancelled
@@ -73,14 +76,15 @@ def reprocess(
     kinds = ("rendered", "warped") if wanted == "both" else (wanted,)
     sources, left_out = expand(inputs, include_registered=settings.include_registered)
     table_path = None if metrics is None else Path(metrics)
-    jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
+    jobs = plan(sources, output, kinds, metrics=table_path, also=also, may_exist=settings.overwrite or settings.resume)
+    make = make_registrar or RegistrarSettings.make
     try:
-        registrar = (make_registrar or RegistrarSettings.make)(settings.registrar)
+        registrar = make(settings.registrar)
     except InputError as error:
         raise CannotRegister(str(error)) from error
     reports: list[FileReport] = []
     with ExitStack() as stack:
-        targets = [target for job in jobs for target in job.targets.values()]
+        targets = [target for job in jobs for target in job.written]
         outputs = targets if table_path is None else [table_path, *targets]
         stack.enter_context(OutputLock(outputs[:MOST_LOCKED]))
         table = None
@@ -90,7 +94,7 @@ def reprocess(
             table = MetricsTable(table_path, ("file", *INDEX_COLUMNS), overwrite=redo)
             stack.callback(table.abandon)
         for number, job in enumerate(jobs):
-            run = FileRun(job, settings, registrar, table)
+            run = FileRun(job, settings, registrar, table, make, also)
             rows = table.rows if table is not None else 0
             with closing(run):
                 for step in run.guarded_steps():

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import parameter
 from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.settings import RegistrarSettings
+
+
+@dataclass(frozen=True)
+class SideOutputSettings:
+    """Files beside the registered ones, see `sasnet_live.reprocess.side_outputs`; None: not wanted.
+
+    A name counts for one input. Only an ending, such as ``.npz``, gives each input a file beside its output.
+    """
+
+    displacement: Path | None = parameter(
+        None, "Displacement of every frame, with its uncertainty: .npz, .h5 (needs h5py) or .tif (each px)."
+    )
+    per_px: bool = parameter(False, "Write the displacement of each px into .npz or .h5, too.")
+    report: Path | None = parameter(
+        None, "One page a recording, .html: figures, displacement, frames before and after (needs matplotlib)."
+    )
+    export_shifts: Path | None = parameter(None, "The mean shift in the form that suite2p reads, .npy.")
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,10 @@ class ReprocessSettings:
     include_registered
         Register also inputs that came out of this program registered: those of a live session whose frames were passed
         through, say.
+    geometry_from
+        "auto": line axis, mirroring, first pass and line offset are found in each recording, see
+        `sasnet_live.reprocess.geometry`; one whose frames do not tell them is refused. What is given in
+        ``registrar.geometry`` counts where frames tell nothing.
     """
 
     registrar: RegistrarSettings = RegistrarSettings()
@@ -40,6 +63,9 @@ class ReprocessSettings:
     overwrite: bool = parameter(False, "Replace outputs that are there.")
     resume: bool = parameter(False, "Go on with interrupted outputs; leave complete ones as they are.")
     include_registered: bool = parameter(False, "Take also files that this program has registered.")
+    geometry_from: Literal["given", "auto"] = parameter(
+        "given", "Whether the scan geometry is as given, or found in each recording; refused if that is not certain."
+    )
 
     def __post_init__(self) -> None:
         if self.overwrite and self.resume:

@@ -19,7 +19,7 @@ from sasnet_live.plugin.preferences import display_preferences, largest_frame_mi
 from sasnet_live.plugin.widgets.dock import DockWidget
 from sasnet_live.plugin.widgets.theme import Palette
 from sasnet_live.session.background import Background
-from sasnet_live.session.detection import detect, in_words
+from sasnet_live.session.detection import detect
 from sasnet_live.session.engine import EngineState, LiveEngine
 from sasnet_live.session.history import History
 from sasnet_live.session.microscope import toggle_live
@@ -205,7 +205,7 @@ class LiveWidget(DockWidget):
             complain(error)
             return
         self.form.edit(registrar=replace(self.settings.registrar, geometry=found.geometry))
-        self.form.scan.show_finding(in_words(found))
+        self.form.scan.show_finding(found.in_words)
 
     def _toggle_recording(self) -> None:
         button = self.form.record_button
