@@ -75,7 +75,7 @@ class DisplacementParts:
         covariance = np.linalg.inv(self.precision)
         of_profile, of_creep = covariance[:KNOTS, :KNOTS], covariance[KNOTS:, KNOTS:]
         parts = ((spline_basis(width), of_profile), (creep_basis(width), of_creep))
-        profile, creep = (((basis @ of) * basis).sum(1) for basis, of in parts)
+        profile, creep = (np.einsum("xu,xu->x", basis @ of, basis) for basis, of in parts)
         return profile, creep
 
     def displacement_px(self, width: int, further_px: float = 0.0) -> Floats:

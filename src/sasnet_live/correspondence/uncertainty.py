@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sasnet_live.frame import MeasuredDisplacement
+from sasnet_live.threads import one_blas_thread
 
 from .find import Correspondence
 
@@ -14,6 +15,7 @@ sizes and levels the squared error is then 0.3 to 2.8 times the variance; `docs/
 equations of the fit take the noise of px for all there is, and know nothing of what the passes do not share."""
 
 
+@one_blas_thread()
 def measured_displacement(found: Correspondence, *, unpaired: bool = False) -> MeasuredDisplacement:
     """The displacement in its parts, what electronics add in the profile, with their deviations.
 
