@@ -26,8 +26,9 @@ FRAME: dict[str, Any] = {"type": "frame"}
 
 @pytest.fixture(autouse=True)
 def _no_threads_left() -> Iterator[None]:
+    before = set(threading.enumerate())  # of other tests
     yield
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("sasnet-live")]
+    left = [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("sasnet-live")]
     assert not left
 
 

@@ -77,6 +77,7 @@ class TcpSource:
         self._check, self._answers, self._largest_px = check, answers, int(largest_mib * 2**20)
         self._numbers = itertools.count()
         self._news: deque[str] = deque(maxlen=MOST_NEWS)
+        self._telling = threading.Lock()
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -90,8 +91,7 @@ class TcpSource:
     @property
     def address(self) -> str:
         """Where programs connect to; with the port in use once it listens."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return _with_port(self.host, self.port)
 
     @property
     def port(self) -> int:
@@ -237,8 +237,9 @@ class TcpSource:
             linger(connection, self._stopping)
 
     def _tell(self, line: str) -> None:
-        self.problems += 1
-        self._news.append(line)
+        with self._telling:  # the thread that listens and that of a program may both have something to say
+            self.problems += 1
+            self._news.append(line)
 
 
 def is_loopback(host: str) -> bool:
@@ -249,10 +250,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _with_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    where = f"{host}:{port}"
+    where = _with_port(host, port)
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
