@@ -77,7 +77,7 @@ class FileRun:
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
-        stack = self._open.enter_context(open_recording(self._job.source, self._settings.reading))
+        stack = self._open.enter_context(self._opened())
         self._remarks = stack.remarks
         layout = stack.layout
         channels = layout.size("c") or 1
@@ -133,6 +133,13 @@ class FileRun:
         """Close the files; what is not complete stays under its partial name."""
         self._open.close()
 
+    def _opened(self) -> Recording:
+        return open_recording(self._job.source, self._settings.reading)
+
+    def _stored(self, kind: str, layout: Layout, order: Sequence[str]) -> tuple[Layout, Sequence[str]]:
+        """Layout of a kind of output, and the order in which its pages are written."""
+        return layout, order
+
     def _written_dtype(self, layout: Layout) -> np.dtype[Any]:
         return layout.dtype if self._settings.dtype is None else np.dtype(self._settings.dtype)
 
@@ -144,10 +151,11 @@ class FileRun:
             if self._settings.resume and target.exists():
                 _refuse_other_record(target, record)
                 continue
+            stored, pages = self._stored(kind, layout, order)
             writer = OmeTiffWriter(
                 target,
-                layout,
-                order=order,
+                stored,
+                order=pages,
                 record=record,
                 ignored=_MAY_DIFFER,
                 overwrite=self._settings.overwrite,
@@ -175,11 +183,13 @@ class FileRun:
     def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], scans: int) -> int:
         """Number of scans that every output already has whole; longer ones are cut to it."""
         channels = layout.size("c") or 1
-        done = min([scans, *(writer.pages_written // channels for writer in writers.values())])
-        for writer in writers.values():
-            writer.cut(done * channels)
+        pages = {kind: (writer.layout.frames or 0) // scans for kind, writer in writers.items()}
+        done = min([scans, *(writer.pages_written // pages[kind] for kind, writer in writers.items())])
+        for kind, writer in writers.items():
+            writer.cut(done * pages[kind])
         if done:
-            kept = next((w.partial for w in writers.values()), next(iter(self._job.targets.values())))
+            first = next(iter(self._job.targets))
+            kept = writers[first].partial if first in writers else self._job.targets[first]
             for page, figures in enumerate(islice(frame_figures(kept), done * channels)):
                 if page % channels == 0:
                     self._note(layout.index(page, order), figures)
