@@ -9,7 +9,8 @@ import pytest
 from scipy import signal
 
 from sasnet_live.errors import InputError
-from sasnet_live.recordings.volume import depth, envelope, gated, project, projected_dtype
+from sasnet_live.recordings import volume
+from sasnet_live.recordings.volume import depth, depth_of, envelope, frame_of, gated, project, projected_dtype
 from sasnet_live.recordings.volume_settings import VolumeSettings
 
 RATE_MHZ = 250.0
@@ -74,6 +75,16 @@ def test_projections_are_those_of_numpy(projection: Any) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     if projection == "max":
         assert found.dtype == np.int16
+
+
+def test_part_by_part_is_as_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = np.random.default_rng(1).integers(-3000, 3000, (40, 5, 6)).astype(np.int16).transpose(1, 2, 0)
+    settings = VolumeSettings("last", envelope=True, gate=(2, 38))
+    monkeypatch.setattr(volume, "PART_SAMPLES", 7 * 40)
+    np.testing.assert_array_equal(frame_of(samples, settings), project(gated(samples, settings), "max"))
+    np.testing.assert_array_equal(depth_of(samples, settings), depth(gated(samples, settings), settings))
+    monkeypatch.setattr(volume, "PART_SAMPLES", 1)
+    np.testing.assert_array_equal(frame_of(samples, settings), project(gated(samples, settings), "max"))
 
 
 def test_depth_lies_between_samples() -> None:

@@ -153,7 +153,7 @@ class ByLine(FakeRegistrar):
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.float64])
-def test_samples_move_as_lines_do(dtype: Any) -> None:
+def test_samples_move_as_lines_do(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
     """Rounded to the nearest and clipped; block by block as the whole; the input is not modified."""
     rng = np.random.default_rng(3)
     limits = np.iinfo(dtype) if np.dtype(dtype).kind in "ui" else None
@@ -163,6 +163,8 @@ def test_samples_move_as_lines_do(dtype: Any) -> None:
     displacement = rng.uniform(-4, 4, (5, PX)).astype(np.float32)
     whole = move_samples(block, displacement, 0, ScanGeometry())
     assert whole.dtype == block.dtype
+    monkeypatch.setattr(volume_run, "PART_SAMPLES", 2 * 10 * PX)
+    np.testing.assert_array_equal(move_samples(block, displacement, 0, ScanGeometry()), whole)
     parts = [move_samples(block[n : n + 4], displacement, n, ScanGeometry()) for n in (0, 4, 8)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
     np.testing.assert_array_equal(block, kept)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 
+_IN_PIECES = -1
+
+
 def open_tiff(paths: Sequence[Path], settings: ReadSettings) -> Recording:
     """Open a TIFF file; for `sasnet_live.recordings.open_recording`."""
     return TiffStack(paths[0], settings)
@@ -68,6 +71,7 @@ class TiffStack(Recording):
     def __init__(self, path: str | Path, settings: ReadSettings | None = None) -> None:
         settings = settings or ReadSettings()
         self.path = Path(path)
+        self._start_of: dict[int, int] = {}
         directories = read_directories(self.path)
         self._tiff = _open(self.path, directories)
         try:
@@ -117,8 +121,11 @@ class TiffStack(Recording):
         stored = self.layout.dtype.newbyteorder(self._tiff.byteorder)
         with _no_tifffile_messages():
             try:
-                first = self._page_start(position)
+                first = self._start_of.get(position)
                 if first is None:
+                    # Finding it takes as long as reading many rows, and volumes are read from all pages over again.
+                    first = self._start_of[position] = self._page_start(position)
+                if first == _IN_PIECES:
                     return super().read_rows(index, start, end)
                 self._tiff.filehandle.seek(first + start * width * stored.itemsize)
                 rows: Pixels = self._tiff.filehandle.read_array(stored, (end - start) * width)
@@ -128,14 +135,14 @@ class TiffStack(Recording):
                 raise self._unreadable(position, error) from error
         return rows.astype(self.layout.dtype, copy=False).reshape(end - start, width)
 
-    def _page_start(self, position: int) -> int | None:
-        """Where in the file the px of a page begin; None where they lie in several pieces."""
+    def _page_start(self, position: int) -> int:
+        """Where in the file the px of a page begin; `_IN_PIECES` where they are not together."""
         number, page = divmod(position, math.prod(self._series[0].shape[:-2]))
         series = self._series[number]
         if is_one_block(series):
             return (series.dataoffset or 0) + page * series.keyframe.nbytes
         found: Any = series[page]
-        return int(found.dataoffsets[0]) if has_one_piece(found) else None
+        return int(found.dataoffsets[0]) if has_one_piece(found) else _IN_PIECES
 
     def _unreadable(self, position: int, error: Exception) -> InputError:
         return InputError(

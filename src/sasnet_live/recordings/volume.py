@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from scipy import fft
 from .volume_settings import Projection, VolumeSettings
 
 Samples = np.ndarray[Any, np.dtype[Any]]
+
+PART_SAMPLES = 2**18
+"""Samples that are worked on at a time: an envelope takes some 30 bytes a sample, 8 MB, which is about a cache."""
 
 RAMP = 0.2
 """Width of each edge of a band, in parts of the band: a sharp edge would ring in depth."""
@@ -85,6 +89,24 @@ def project(samples: Samples, projection: Projection) -> Samples:
     if projection == "max":
         return np.asarray(samples.max(axis=-1))
     return np.asarray(samples.mean(axis=-1, dtype=np.float32))
+
+
+def frame_of(samples: Samples, settings: VolumeSettings) -> Samples:
+    """`project` of `gated` A-lines (..., D), part by part, so that memory is little more than theirs."""
+    return _part_by_part(samples, lambda part: project(gated(part, settings), settings.projection))
+
+
+def depth_of(samples: Samples, settings: VolumeSettings) -> Samples:
+    """`depth` of `gated` A-lines (..., D), part by part, so that memory is little more than theirs."""
+    return _part_by_part(samples, lambda part: depth(gated(part, settings), settings))
+
+
+def _part_by_part(samples: Samples, work: Callable[[Samples], Samples]) -> Samples:
+    *frame, count = samples.shape
+    alines = samples.reshape(-1, count)
+    step = max(1, PART_SAMPLES // count)
+    parts = [work(alines[start : start + step]) for start in range(0, len(alines), step)]
+    return np.concatenate(parts).reshape(frame)
 
 
 def projected_dtype(dtype: np.dtype[Any], settings: VolumeSettings) -> np.dtype[Any]:

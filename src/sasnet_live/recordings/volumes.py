@@ -22,12 +22,13 @@ from sasnet_live.scratch import Scratch
 from .formats import open_recording
 from .recording import Recording
 from .settings import ReadSettings
-from .volume import gated, project, projected_dtype
+from .volume import frame_of, projected_dtype
 from .volume_axes import PAGES, VolumeAxes, axes_of
 from .volume_settings import VolumeSettings
 
-BLOCK_SAMPLES = 2**21
-"""Samples that are worked on at a time: an envelope takes some 30 bytes a sample, 60 MB. At least two lines are."""
+BLOCK_SAMPLES = 2**22
+"""Samples that are read at a time: 16 bits each and held four times at most (as pages, as lines, moved, as A-lines),
+they take 34 MB. At least two lines are."""
 
 
 def open_volume(
@@ -131,7 +132,7 @@ class VolumeRecording(Recording):
         where = self._place(index)
         frame = np.empty(self.layout.frame_shape, self.layout.dtype)
         for start, block in self.blocks(where):
-            frame[start : start + len(block)] = project(gated(block, self.settings), self.settings.projection)
+            frame[start : start + len(block)] = frame_of(block, self.settings)
         return frame
 
     def volume(self, number: int) -> Pixels:

@@ -19,7 +19,7 @@ from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 from sasnet_live.network.inputs import KERNEL
 from sasnet_live.recordings import Recording, VolumeRecording, open_volume
-from sasnet_live.recordings.volume import depth, gated
+from sasnet_live.recordings.volume import PART_SAMPLES, depth_of
 from sasnet_live.scan import merge, move_lines, split
 from sasnet_live.scratch import Scratch
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter
@@ -97,8 +97,7 @@ class VolumeRun(FileRun):
                 moved = move_samples(block, found.displacement_px, start, geometry)
                 if "volume" in writers:
                     scratch.write(moved, 0, start)
-                alines = moved.transpose(1, 2, 0)
-                depths[start : start + len(block)] = depth(gated(alines, volume.settings), volume.settings)
+                depths[start : start + len(block)] = depth_of(moved.transpose(1, 2, 0), volume.settings)
             for number in range(volume.samples) if "volume" in writers else ():
                 plane = scratch.read(number, number + 1, 0, lines)[0]
                 writers["volume"].write(plane.T if turned else plane)
@@ -124,12 +123,23 @@ def move_samples(block: Pixels, displacement_px: Pixels, start: int, geometry: S
     clipped where the interpolation overshoots.
     """
     rows = replace(geometry, line_axis="rows")
-    forward, backward = split(np.ascontiguousarray(block.transpose(2, 0, 1)), rows)
-    first = start // 2
-    displacement = displacement_px[first : first + backward.shape[-2]]
+    lines, px, samples = block.shape
+    displacement = displacement_px[start // 2 : start // 2 + lines // 2 + 1]
+    moved = np.empty((samples, *rows.frame_shape((lines, px))), block.dtype)
+    step = max(1, PART_SAMPLES // (lines * px))
+    for first in range(0, samples, step):
+        part = slice(first, first + step)
+        moved[part] = _moved(np.ascontiguousarray(block[..., part].transpose(2, 0, 1)), displacement, rows)
+    return moved
+
+
+def _moved(frames: Pixels, displacement_px: Pixels, geometry: ScanGeometry) -> Pixels:
+    """(..., n, W) with the backward lines moved, the first of them by the first line of the displacement."""
+    forward, backward = split(frames, geometry)
+    displacement = displacement_px[: backward.shape[-2]]
     if not displacement.any():
         # As it came, to the bit; a NaN does not spread to its neighbours.
-        return merge(forward, backward, rows)
-    exact: np.dtype[Any] = np.promote_types(block.dtype, np.float32)
+        return merge(forward, backward, geometry)
+    exact: np.dtype[Any] = np.promote_types(frames.dtype, np.float32)
     moved = move_lines(backward.astype(exact), displacement, KERNEL)
-    return merge(forward, as_dtype(moved, block.dtype), rows)
+    return merge(forward, as_dtype(moved, frames.dtype), geometry)
