@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,21 @@ def test_a_lines_are_simulated_and_reprocessed(tmp_path: Path, capsys: pytest.Ca
     assert depth.shape == (2, 64, 64)
     assert 4 * 6 <= depth.min() <= depth.max() <= 43 * 6
     assert tifffile.imread(tmp_path / "out_rendered.ome.tiff").dtype == np.float32
+
+
+def test_the_docs_python_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `docs/volumes.md` prints, on a small volume."""
+    page = (Path(__file__).parents[2] / "docs" / "volumes.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "simulate", "--out", "rf.ome.tiff", "--size", 32, "--samples", 32, "--frames", 2)[0] == 0
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert capsys.readouterr().out == "0 (32, 32, 32)\n"
+    assert found["projection"].shape == (32, 32)
+    assert found["samples"].shape == (32, 32, 32)
 
 
 @pytest.mark.parametrize(
