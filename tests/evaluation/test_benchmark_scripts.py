@@ -113,3 +113,13 @@ def test_cost(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def test_the_exponent_of_a_power_law() -> None:
     exponent = runpy.run_path(str(DOCS / "benchmark_cost.py"))["exponent"]
     assert exponent([10, 100, 1000], [3.0, 3.0 * 10**1.5, 3.0 * 10**3]) == pytest.approx(1.5)
+
+
+def test_volumes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ("--levels", "easy", "--seeds", 1, "--size", 96, "--samples", 64, "--mib", 2, "--orders", "DYX")
+    header, accuracy, sizes, measured = printed(monkeypatch, capsys, "volumes", *small)
+    assert header[0] == "level"
+    assert accuracy[0] == "easy"
+    assert float(accuracy[4].split()[0]) < 0.2
+    assert sizes[3] == "peak RSS, MiB"
+    assert measured[:3] == ["2", "113", "DYX"]

@@ -44,9 +44,10 @@ def reprocess(
 ) -> None:
     """Register recordings: raw TIFF stacks in, OME-TIFF stacks with the same axes out.
 
-    With --output both, two files are written for each input: NAME_rendered and NAME_warped. Until a file is complete
-    its name ends with .partial. Exit status 0: done; 1: a file failed (the others are done), or there is no such
-    model or device; 2: bad arguments.
+    With --output both, two files are written for each input: NAME_rendered and NAME_warped. Of A-lines (--depth-axis),
+    NAME_volume and NAME_depth are written beside the registered projection. Until a file is complete its name ends
+    with .partial. Exit status 0: done; 1: a file failed (the others are done), or there is no such model or device; 2:
+    bad arguments.
     """
     from sasnet_live.reprocess import reprocess as run
 

@@ -14,6 +14,9 @@ from .gain import match_gain
 
 Lines = np.ndarray[Any, np.dtype[Any]]
 
+KERNEL: Kernel = "cubic"
+"""By which backward lines are moved."""
+
 
 @dataclass(frozen=True)
 class RenderInputs:
@@ -45,7 +48,7 @@ def render_inputs(
     geometry: ScanGeometry,
     *,
     target: Lines | None = None,
-    kernel: Kernel = "cubic",
+    kernel: Kernel = KERNEL,
 ) -> RenderInputs:
     """Move the backward lines and gather what the renderer is to see.
 

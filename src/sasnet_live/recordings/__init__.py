@@ -12,16 +12,30 @@ _HOME = {
     "ReadSettings": "settings",
     "Recording": "recording",
     "ScanFacts": "recording",
+    "VolumeRecording": "volumes",
+    "VolumeSettings": "volume_settings",
     "is_recording": "formats",
     "open_recording": "formats",
+    "open_volume": "volumes",
 }
 
-__all__ = ["ReadSettings", "Recording", "ScanFacts", "is_recording", "open_recording"]
+__all__ = [
+    "ReadSettings",
+    "Recording",
+    "ScanFacts",
+    "VolumeRecording",
+    "VolumeSettings",
+    "is_recording",
+    "open_recording",
+    "open_volume",
+]
 
 if TYPE_CHECKING:
     from .formats import is_recording, open_recording
     from .recording import Recording, ScanFacts
     from .settings import ReadSettings
+    from .volume_settings import VolumeSettings
+    from .volumes import VolumeRecording, open_volume
 
 
 def __getattr__(name: str) -> Any:

@@ -58,6 +58,8 @@ class Recording(ABC):
         What a user should know of a recording that can be read, one line each: what is left out of it.
     scan
         What the file says of the scan.
+    reads_rows
+        Whether `read_rows` reads less than a whole frame.
     """
 
     format_name: ClassVar[str]
@@ -65,6 +67,7 @@ class Recording(ABC):
     layout: Layout
     remarks: tuple[str, ...] = ()
     scan: ScanFacts = ScanFacts()
+    reads_rows: bool = False
 
     @abstractmethod
     def read(self, index: Mapping[str, int] | None = None) -> Pixels:
@@ -84,6 +87,13 @@ class Recording(ABC):
         InputError
             For an axis that is none, or a frame that cannot be read.
         """
+
+    def read_rows(self, index: Mapping[str, int] | None, start: int, end: int) -> Pixels:
+        """Read some rows of a frame, (end - start, W), as `read`; `reads_rows` says whether that is less to read.
+
+        A reader that can do so overrides both: volumes of A-lines are read so, see `sasnet_live.recordings.volumes`.
+        """
+        return self.read(index)[start:end]
 
     @abstractmethod
     def close(self) -> None:
@@ -108,6 +118,18 @@ class Recording(ABC):
     def frames(self) -> Iterator[Pixels]:
         """All frames in the order of the axes."""
         return (self.read(index) for index in self.layout.indices())
+
+    def volume(self, number: int) -> Pixels:
+        """The samples that frame `number` is a projection of, (H, W, D) in the file's data type.
+
+        Raises
+        ------
+        InputError
+            If frames are no projections, see `sasnet_live.recordings.volumes.open_volume`, or there is no such frame.
+        """
+        raise InputError(
+            f"{self.path}: has no axis of depth samples; say which it is with --depth-axis, or with a D in --axes"
+        )
 
     def _place(self, index: Mapping[str, int] | None) -> dict[str, int]:
         """The position of a frame along all axes, as `read` is given it.

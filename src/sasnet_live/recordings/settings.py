@@ -26,7 +26,9 @@ class ReadSettings:
         Memory that one frame may take, MiB, however small it is packed in the file.
     """
 
-    axes: str | None = parameter(None, "What the axes are, where a file has them wrong: T, Z, C, P.")
+    axes: str | None = parameter(
+        None, "What the axes are, where a file has them wrong: T, Z, C, P; of A-lines also Y, X and D (samples)."
+    )
     allow_missing: bool = parameter(False, "Register what is whole of a truncated file.")
     largest_mib: float = parameter(
         LARGEST_MIB, "Memory that a frame may take unpacked, however small its file.", unit="MiB", at_least=1

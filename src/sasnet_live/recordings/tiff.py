@@ -34,7 +34,10 @@ from .tiff_frames import (
 from .tiff_metadata import calibration
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffPageSeries
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
+
+
+_IN_PIECES = -1
 
 
 def open_tiff(paths: Sequence[Path], settings: ReadSettings) -> Recording:
@@ -68,6 +71,7 @@ class TiffStack(Recording):
     def __init__(self, path: str | Path, settings: ReadSettings | None = None) -> None:
         settings = settings or ReadSettings()
         self.path = Path(path)
+        self._start_of: dict[int, int] = {}
         directories = read_directories(self.path)
         self._tiff = _open(self.path, directories)
         try:
@@ -85,6 +89,7 @@ class TiffStack(Recording):
                     self._refuse_missing(int(whole.sum()), max(named, claimed or 0), directories.cut)
                 self.layout, self._page = self._lay_out(settings.axes, whole)
                 self.remarks = self._remarks(directories, named)
+                self.reads_rows = is_one_block(self._series[0]) or _is_plain(self._series[0].keyframe)
                 self._check_codec()
         except BaseException:
             self._tiff.close()
@@ -104,10 +109,46 @@ class TiffStack(Recording):
             try:
                 return self._read_page(self._series[number], page)
             except Exception as error:
-                raise InputError(
-                    f"{self.path}: page {position} cannot be read ({_first_line(error)}); the file is damaged: "
-                    "copy or export it again"
-                ) from error
+                raise self._unreadable(position, error) from error
+
+    def read_rows(self, index: Mapping[str, int] | None, start: int, end: int) -> Pixels:
+        """See `Recording.read_rows`; of pages in one uncompressed piece, only what is asked for is read."""
+        if not self.reads_rows:
+            return super().read_rows(index, start, end)
+        where = self._place(index)
+        position = int(self._page[tuple(where[axis] for axis in self.layout.axes)])
+        width = self.layout.frame_shape[1]
+        stored = self.layout.dtype.newbyteorder(self._tiff.byteorder)
+        with _no_tifffile_messages():
+            try:
+                first = self._start_of.get(position)
+                if first is None:
+                    # Finding it takes as long as reading many rows, and volumes are read from all pages over again.
+                    first = self._start_of[position] = self._page_start(position)
+                if first == _IN_PIECES:
+                    return super().read_rows(index, start, end)
+                self._tiff.filehandle.seek(first + start * width * stored.itemsize)
+                rows: Pixels = self._tiff.filehandle.read_array(stored, (end - start) * width)
+            except InputError:
+                raise
+            except Exception as error:
+                raise self._unreadable(position, error) from error
+        return rows.astype(self.layout.dtype, copy=False).reshape(end - start, width)
+
+    def _page_start(self, position: int) -> int:
+        """Where in the file the px of a page begin; `_IN_PIECES` where they are not together."""
+        number, page = divmod(position, math.prod(self._series[0].shape[:-2]))
+        series = self._series[number]
+        if is_one_block(series):
+            return (series.dataoffset or 0) + page * series.keyframe.nbytes
+        found: Any = series[page]
+        return int(found.dataoffsets[0]) if has_one_piece(found) else _IN_PIECES
+
+    def _unreadable(self, position: int, error: Exception) -> InputError:
+        return InputError(
+            f"{self.path}: page {position} cannot be read ({_first_line(error)}); the file is damaged: "
+            "copy or export it again"
+        )
 
     def _read_page(self, series: TiffPageSeries, page: int) -> Pixels:
         frame: Pixels
@@ -204,6 +245,11 @@ class TiffStack(Recording):
             **known,
         )
         return layout, pages
+
+
+def _is_plain(keyframe: TiffPage) -> bool:
+    """Whether px lie in the file as they are, row after row."""
+    return bool(keyframe.is_contiguous and keyframe.fillorder == 1)
 
 
 def _open(path: Path, directories: Directories) -> TiffFile:

@@ -18,7 +18,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.recordings import Recording, open_recording
+from sasnet_live.recordings import ReadSettings, Recording, open_recording
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
@@ -88,7 +88,7 @@ class FileRun:
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
-        stack = self._open.enter_context(open_recording(self._job.source, self._settings.reading))
+        stack = self._open.enter_context(self._opened())
         self._remarks = stack.remarks
         layout = stack.layout
         channels = layout.size("c") or 1
@@ -150,6 +150,13 @@ class FileRun:
         """Close the files; what is not complete stays under its partial name."""
         self._open.close()
 
+    def _opened(self) -> Recording:
+        return open_recording(self._job.source, self._settings.reading)
+
+    def _stored(self, kind: str, layout: Layout, order: Sequence[str]) -> tuple[Layout, Sequence[str]]:
+        """Layout of a kind of output, and the order in which its pages are written."""
+        return layout, order
+
     def _find_geometry(self, stack: Recording, align_on: int) -> None:
         """Go on with the geometry that the frames tell."""
         found = find_geometry(stack, self._settings.registrar.geometry, align_on)
@@ -171,10 +178,11 @@ class FileRun:
             if self._settings.resume and target.exists():
                 _refuse_other_record(target, record)
                 continue
+            stored, pages = self._stored(kind, layout, order)
             writer = OmeTiffWriter(
                 target,
-                layout,
-                order=order,
+                stored,
+                order=pages,
                 record=record,
                 ignored=_MAY_DIFFER,
                 overwrite=self._settings.overwrite,
@@ -190,7 +198,7 @@ class FileRun:
         aligned = {"c": align_on} if "c" in stack.layout.axes else {}
 
         def registered(where: dict[str, int]) -> Pixels:
-            with open_recording(target, self._settings.reading) as done:
+            with open_recording(target, ReadSettings(largest_mib=self._settings.reading.largest_mib)) as done:
                 return done.read({axis: at for axis, at in {**where, **aligned}.items() if axis in done.layout.axes})
 
         side = SideOutputs(
@@ -226,11 +234,13 @@ class FileRun:
     def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], scans: int) -> int:
         """Number of scans that every output already has whole; longer ones are cut to it."""
         channels = layout.size("c") or 1
-        done = min([scans, *(writer.pages_written // channels for writer in writers.values())])
-        for writer in writers.values():
-            writer.cut(done * channels)
+        pages = {kind: (writer.layout.frames or 0) // scans for kind, writer in writers.items()}
+        done = min([scans, *(writer.pages_written // pages[kind] for kind, writer in writers.items())])
+        for kind, writer in writers.items():
+            writer.cut(done * pages[kind])
         if done:
-            kept = next((w.partial for w in writers.values()), next(iter(self._job.targets.values())))
+            first = next(iter(self._job.targets))
+            kept = writers[first].partial if first in writers else self._job.targets[first]
             for page, figures in enumerate(islice(frame_figures(kept), done * channels)):
                 if page % channels == 0:
                     self._note(layout.index(page, order), figures)

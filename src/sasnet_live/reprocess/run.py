@@ -22,6 +22,7 @@ from .file import INDEX_COLUMNS, FileRun, FrameRegistrar
 from .plan import expand, plan
 from .report import FileReport, Progress, ReprocessReport
 from .settings import ReprocessSettings, SideOutputSettings
+from .volume import VOLUME_KINDS, VolumeRun
 
 MOST_LOCKED = 100
 """Outputs whose names are kept for a run from its start: each takes one of the files that a process may have open (256
@@ -73,7 +74,10 @@ def reprocess(
     """
     settings = settings or ReprocessSettings()
     wanted = settings.registrar.output
-    kinds = ("rendered", "warped") if wanted == "both" else (wanted,)
+    kinds: tuple[str, ...] = ("rendered", "warped") if wanted == "both" else (wanted,)
+    run_of = FileRun
+    if settings.volume.given(settings.reading.axes):
+        kinds, run_of = (*kinds, *VOLUME_KINDS), VolumeRun
     sources, left_out = expand(inputs, include_registered=settings.include_registered)
     table_path = None if metrics is None else Path(metrics)
     jobs = plan(sources, output, kinds, metrics=table_path, also=also, may_exist=settings.overwrite or settings.resume)
@@ -94,7 +98,7 @@ def reprocess(
             table = MetricsTable(table_path, ("file", *INDEX_COLUMNS), overwrite=redo)
             stack.callback(table.abandon)
         for number, job in enumerate(jobs):
-            run = FileRun(job, settings, registrar, table, make, also)
+            run = run_of(job, settings, registrar, table, make, also)
             rows = table.rows if table is not None else 0
             with closing(run):
                 for step in run.guarded_steps():

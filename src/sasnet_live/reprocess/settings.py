@@ -9,6 +9,7 @@ from typing import Literal
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import parameter
 from sasnet_live.recordings.settings import ReadSettings
+from sasnet_live.recordings.volume_settings import VolumeSettings
 from sasnet_live.settings import RegistrarSettings
 
 
@@ -41,6 +42,9 @@ class ReprocessSettings:
         The channel in which the displacement is found, by index or name; the others are moved with it.
     reading
         How the inputs are read, where their files do not say it themselves.
+    volume
+        Where the inputs are A-lines: how they become frames. With an axis of depth, the displacement is found on the
+        projections, every sample is moved by it, and two more files are written, ``_volume`` and ``_depth``.
     dtype
         Data type to write; None: the input's. Integers are rounded and clipped, never wrapped.
     overwrite
@@ -59,6 +63,7 @@ class ReprocessSettings:
     registrar: RegistrarSettings = RegistrarSettings()
     align_on: int | str = parameter("0", "Channel, by number or name, in which the displacement is found.")
     reading: ReadSettings = ReadSettings()
+    volume: VolumeSettings = VolumeSettings()
     dtype: str | None = parameter(None, "Data type to write, such as float32; by default the input's.")
     overwrite: bool = parameter(False, "Replace outputs that are there.")
     resume: bool = parameter(False, "Go on with interrupted outputs; leave complete ones as they are.")
@@ -70,6 +75,7 @@ class ReprocessSettings:
     def __post_init__(self) -> None:
         if self.overwrite and self.resume:
             raise InputError("overwrite and resume exclude each other; give one of them")
+        self.volume.given(self.reading.axes)
         if self.dtype is not None:
             import numpy as np
 

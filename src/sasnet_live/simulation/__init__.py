@@ -18,6 +18,10 @@ _HOME = {
     "ScannerSettings": "settings",
     "SimulatedFrame": "scanner",
     "scan": "scanner",
+    "AlineSettings": "aline_settings",
+    "SimulatedVolume": "alines",
+    "layered_tissue": "alines",
+    "scan_volume": "alines",
     "RecordingSettings": "recording",
     "record": "recording",
     "DATASET_NAMES": "dataset",
@@ -30,21 +34,27 @@ __all__ = [
     "CONTENT_KINDS",
     "DATASET_NAMES",
     "LEVELS",
+    "AlineSettings",
     "RecordingSettings",
     "ScannerSettings",
     "Scene",
     "SceneBank",
     "SimulatedFrame",
     "SimulatedPairs",
+    "SimulatedVolume",
     "content_scene",
+    "layered_tissue",
     "random_scanner",
     "record",
     "scan",
+    "scan_volume",
     "training_frame",
     "vascular_scene",
 ]
 
 if TYPE_CHECKING:
+    from .aline_settings import AlineSettings
+    from .alines import SimulatedVolume, layered_tissue, scan_volume
     from .content import CONTENT_KINDS, content_scene
     from .dataset import DATASET_NAMES, SceneBank, SimulatedPairs, training_frame
     from .levels import LEVELS, random_scanner

@@ -102,9 +102,9 @@ def scan(
     n_forward = len(paths.forward_y)
     y = np.concatenate([paths.forward_y, paths.truth_y])
     x = np.concatenate([paths.forward_x, paths.truth_x])
-    clean = _detected(scene.sample(y, x), settings, "forward")
+    clean = detected(scene.sample(y, x), settings, "forward")
     forward, truth = clean[:n_forward], clean[n_forward:]
-    backward = _detected(scene.sample(paths.backward_y, paths.backward_x), settings, "backward")
+    backward = detected(scene.sample(paths.backward_y, paths.backward_x), settings, "backward")
 
     # Noise goes on in the order of time: memory and hum run with the scan, not with x.
     in_time: Any = merge(forward, backward[:, ::-1], ScanGeometry(first=geometry.first))
@@ -120,13 +120,13 @@ def scan(
         truth=truth * full_scale,
         forward_truth=forward[:, kept] * full_scale,
         displacement_px=np.ascontiguousarray(displacement),
-        textured=_textured(truth, displacement, width, start, settings.saturation),
+        textured=textured_where(truth, displacement, width, start, settings.saturation),
         geometry=geometry,
         full_scale=settings.full_scale,
     )
 
 
-def _detected(signal_: Floats, settings: ScannerSettings, which: Pass) -> Floats:
+def detected(signal_: Floats, settings: ScannerSettings, which: Pass) -> Floats:
     """What the detector reads of sampled brightness in one pass, noise-free, in fractions of full scale."""
     forward = which == "forward"
     gamma = settings.gamma_forward if forward else settings.gamma_backward
@@ -221,7 +221,7 @@ def _digitized(lines: Floats, settings: ScannerSettings) -> np.ndarray[Any, np.d
     return np.rint(counts, out=counts).astype(np.uint16)
 
 
-def _textured(truth: Floats, displacement_px: Floats, width: int, start: int, saturation: float) -> Bools:
+def textured_where(truth: Floats, displacement_px: Floats, width: int, start: int, saturation: float) -> Bools:
     slope = ndimage.correlate1d(truth, np.array([-0.5, 0.0, 0.5], np.float32), axis=1, mode="nearest")
     energy = ndimage.uniform_filter1d(slope * slope, 7, axis=1, mode="nearest")
     few = energy[:: max(1, len(energy) // 64)]  # a percentile of some lines is that of all, and quick
