@@ -168,7 +168,7 @@ def test_unknown_model_and_pickled_weights(simulated: Path, tmp_path: Path, caps
         with pytest.raises(SystemExit) as ended:
             cli.main(["reprocess", str(simulated), "-o", str(tmp_path / "out.tif"), "--model", str(model)])
         out, err = capsys.readouterr()
-        assert (ended.value.code, out) == (2, "")
+        assert (ended.value.code, out) == (1, "")
         assert str(model) in err
         assert message in err
         assert err.count("\n") == 1

@@ -359,7 +359,9 @@ def test_frames_beyond_the_limit_of_memory(tmp_path: Path, bomb: str, compressio
     for code, value in BOMBS[bomb].items():
         patch(path, code, LONG, 1, struct.pack("<I", value))
     message = refusal(path)
-    assert re.search(r"takes \d+ MiB unpacked; expected 256 at most: .* add --largest-frame \d+ ", message)
+    assert re.search(
+        r"takes \d+ MiB unpacked; expected 256 at most: .* add --largest-frame \d+ \(in napari: .*\)$", message
+    )
 
 
 def test_tiles_beyond_the_limit_of_memory(tmp_path: Path, little_memory: None) -> None:

@@ -76,9 +76,11 @@ def test_the_real_process_can_be_cancelled(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = save_frames(list(rng.integers(0, 999, (16, 64, 96)).astype(np.uint16)), tmp_path)
     job = FineTuneJob(FineTuneSettings((str(path),), "lite"), tmp_path)
-    until(lambda: job.state.before is not None or not job.state.running)
-    assert job.state.running
-    job.close()
+    try:
+        until(lambda: job.state.before is not None or not job.state.running, 200)  # torch is loaded, by a busy machine
+        assert job.state.running
+    finally:
+        job.close()
     assert job.state.stage == "cancelled"
     assert job._process.returncode is not None
 
