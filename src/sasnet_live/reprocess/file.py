@@ -231,11 +231,12 @@ class FileRun:
             described.pop(name, None)
         return {"source": self._job.source.name, **described, **settings}
 
-    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], scans: int) -> int:
-        """Number of scans that every output already has whole; longer ones are cut to it."""
+    def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], most: int) -> int:
+        """Number of scans, at most so many, that every output already has whole; longer ones are cut to it."""
         channels = layout.size("c") or 1
+        scans = (layout.frames or 0) // channels
         pages = {kind: (writer.layout.frames or 0) // scans for kind, writer in writers.items()}
-        done = min([scans, *(writer.pages_written // pages[kind] for kind, writer in writers.items())])
+        done = min([most, *(writer.pages_written // pages[kind] for kind, writer in writers.items())])
         for kind, writer in writers.items():
             writer.cut(done * pages[kind])
         if done:
