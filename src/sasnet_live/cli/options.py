@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from sasnet_live.parameters import Parameter, hints_of, parameter_at, parameter_of
-from sasnet_live.recordings.settings import ReadSettings
+from sasnet_live.recordings.settings import ReadSettings, read_shape
 from sasnet_live.settings import RegistrarSettings
 
 
@@ -58,6 +58,7 @@ _SPELLED = {
     "backward_mirrored": Spelling(("--mirrored/--not-mirrored",)),
     "config": Spelling(metavar="SCOPE.cfg"),
     "crop": Spelling(metavar="START END"),
+    "dataset": Spelling(metavar="NAME"),
     "device": Spelling(metavar="auto|cpu|cuda"),
     "dtype": Spelling(metavar="TYPE"),
     "frames": Spelling(metavar="N"),
@@ -67,6 +68,9 @@ _SPELLED = {
     "model": Spelling(metavar="NAME|FILE"),
     "out": Spelling(("--out", "-o"), _FRAMES),
     "raw": Spelling(metavar=_FRAMES),
+    "raw_dtype": Spelling(metavar="TYPE"),
+    "raw_offset": Spelling(metavar="BYTES"),
+    "raw_shape": Spelling(metavar="T,H,W", kind=str, read=read_shape),
     "temporal": Spelling(("--temporal/--each-frame-alone",)),
 }
 """Of fields that are written alike in every command, by name."""
@@ -151,6 +155,6 @@ def _made(settings: type, group: Group, given: dict[str, Any]) -> Any:
             values[one.name] = _made(hints[one.name], group, given)
             continue
         value = given.pop(one.name)
-        read = (group.spelled.get(one.name) or Spelling()).read
+        read = (group.spelled.get(one.name) or _SPELLED.get(one.name, Spelling())).read
         values[one.name] = value if read is None else read(value)
     return settings(**values)

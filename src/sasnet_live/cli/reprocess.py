@@ -30,7 +30,7 @@ _BESIDE_NAME = 46  # columns: a bar of 4, 100000/100000, 0:00:00, NCC 0.928 -> 0
 def reprocess(
     context: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="TIFF files, patterns or folders.", show_default=False)
+        list[str], typer.Argument(metavar="INPUT...", help="Recordings, patterns or folders.", show_default=False)
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A TIFF name for one input, otherwise a folder.", show_default=False)

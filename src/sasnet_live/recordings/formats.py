@@ -32,12 +32,15 @@ class Format:
         Loaded when a file of the format is opened.
     recognizes
         Whether a file is of this format, by its content; asked for files whose names end so. None: the name tells.
+    collected
+        Whether files with such names are taken from a folder, where nobody names them.
     """
 
     name: str
     suffixes: tuple[str, ...]
     opener: tuple[str, str]
     recognizes: Callable[[Path], bool] | None = None
+    collected: bool = True
 
     def open(self, paths: Sequence[Path], settings: ReadSettings) -> Recording:
         """Open a recording of this format."""
@@ -45,7 +48,14 @@ class Format:
         return cast(Recording, getattr(import_module(f".{module}", __package__), name)(paths, settings))
 
 
-FORMATS: tuple[Format, ...] = (Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),)
+RAW = Format("raw binary", (".raw", ".bin", ".dat"), ("raw_binary", "open_raw"), collected=False)
+
+FORMATS: tuple[Format, ...] = (
+    Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),
+    Format("NumPy", (".npy",), ("numpy_files", "open_npy")),
+    Format("NumPy zip", (".npz",), ("numpy_files", "open_npz")),
+    RAW,
+)
 """In the order in which they are asked."""
 
 
@@ -71,16 +81,20 @@ def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSetti
     given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
     if not given:
         raise InputError("no file given; expected a recording")
-    return format_of(given[0]).open(given, settings or ReadSettings())
+    settings = settings or ReadSettings()
+    return format_of(given[0], settings).open(given, settings)
 
 
 def is_recording(path: str | Path) -> bool:
     """Whether a file has the name of a recording in a known format; it is not opened."""
-    return any(str(path).lower().endswith(format_.suffixes) for format_ in FORMATS)
+    return any(str(path).lower().endswith(format_.suffixes) for format_ in FORMATS if format_.collected)
 
 
-def format_of(path: Path) -> Format:
-    """The format of a file, by name and content; a name that says nothing counts as TIFF, whose reader says what it is.
+def format_of(path: Path, settings: ReadSettings | None = None) -> Format:
+    """The format of a file, by name and content.
+
+    A name that says nothing counts as raw binary where `settings` say what is in it, else as TIFF, whose reader says
+    what it is.
 
     Raises
     ------
@@ -91,4 +105,6 @@ def format_of(path: Path) -> Format:
     for one in named:
         if one.recognizes is None or one.recognizes(path):
             return one
-    return named[0] if named else FORMATS[0]
+    if named:
+        return named[0]
+    return RAW if settings is not None and settings.raw_shape is not None else FORMATS[0]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
@@ -60,7 +60,7 @@ class Recording(ABC):
         What the file says of the scan.
     """
 
-    format_name: ClassVar[str]
+    format_name: str
     path: Path
     layout: Layout
     remarks: tuple[str, ...] = ()

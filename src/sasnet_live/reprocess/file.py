@@ -163,6 +163,7 @@ class FileRun:
             "output": kind,
             "align_on": str(self._settings.align_on),
             "axes": self._settings.reading.axes or "as the input",
+            **self._settings.reading.described(),
             "dtype": self._settings.dtype or "as the input",
             **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.registrar.geometry).items()},
         }

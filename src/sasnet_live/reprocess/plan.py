@@ -53,7 +53,7 @@ def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) ->
     """
     found = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
     if not found:
-        raise InputError("no input given; expected TIFF files, patterns or folders")
+        raise InputError("no input given; expected recordings, patterns or folders")
     left_out = [] if include_registered else [path for path in found if is_registered(path)]
     sources = [path for path in found if path not in set(left_out)]
     if not sources:
@@ -141,7 +141,7 @@ def _expand(given: str) -> list[Path]:
     if path.is_dir():
         found = sorted(one for one in path.iterdir() if one.is_file() and is_recording(one))
         if not found:
-            raise InputError(f"{path}: holds no TIFF file; check it")
+            raise InputError(f"{path}: holds no recording of a known format; check it, or name its files")
         return found
     if path.exists():
         return [path]
