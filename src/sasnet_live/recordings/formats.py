@@ -54,6 +54,8 @@ FORMATS: tuple[Format, ...] = (
     Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),
     Format("NumPy", (".npy",), ("numpy_files", "open_npy")),
     Format("NumPy zip", (".npz",), ("numpy_files", "open_npz")),
+    Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), ("hdf5", "open_hdf5")),
+    Format("MATLAB", (".mat",), ("matlab", "open_matlab")),
     RAW,
 )
 """In the order in which they are asked."""

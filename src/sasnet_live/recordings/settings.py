@@ -43,9 +43,7 @@ class ReadSettings:
         Bytes of a raw binary file before its first px.
     """
 
-    axes: str | None = parameter(
-        None, "What the axes are, where a file says nothing or has them wrong: T, Z, C, P, and YX."
-    )
+    axes: str | None = parameter(None, "What the axes are, where a file is silent or wrong: T, Z, C, P, and YX.")
     allow_missing: bool = parameter(False, "Register what is whole of a truncated file.")
     largest_mib: float = parameter(
         LARGEST_MIB, "Memory that a frame may take unpacked, however small its file.", unit="MiB", at_least=1
