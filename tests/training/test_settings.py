@@ -33,7 +33,7 @@ CHANGED = TrainingSettings(
     initial_weights="w.safetensors",
     validate_every=3,
     validation_frames=2,
-    reading=ReadSettings("TYX", True, 12, "scan", (3, 8, 12), "uint16", 7),
+    reading=ReadSettings("TYX", True, 12, "scan", (3, 8, 12), "uint16", 7, ("0", "1")),
 )
 
 

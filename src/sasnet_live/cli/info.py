@@ -23,6 +23,7 @@ def info(
     reading: ReadSettings,
 ) -> None:
     """Show versions, devices and models; or, for a recording, its axes and what was done to it."""
+    file = file or next(iter(reading.passes_in_files), None)
     _print(_file(file, reading) if file is not None else _installation())
 
 

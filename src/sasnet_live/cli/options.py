@@ -67,6 +67,7 @@ _SPELLED = {
     "metrics": Spelling(metavar="FILE.csv|.parquet"),
     "model": Spelling(metavar="NAME|FILE"),
     "out": Spelling(("--out", "-o"), _FRAMES),
+    "passes": Spelling(metavar="FORWARD BACKWARD"),
     "raw": Spelling(metavar=_FRAMES),
     "raw_dtype": Spelling(metavar="TYPE"),
     "raw_offset": Spelling(metavar="BYTES"),

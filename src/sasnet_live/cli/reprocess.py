@@ -30,8 +30,10 @@ _BESIDE_NAME = 46  # columns: a bar of 4, 100000/100000, 0:00:00, NCC 0.928 -> 0
 def reprocess(
     context: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Recordings, patterns or folders.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Argument(metavar="INPUT...", help="Recordings, patterns or folders.", show_default=False),
+    ] = None,
+    *,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A TIFF name for one input, otherwise a folder.", show_default=False)
     ],
@@ -49,7 +51,7 @@ def reprocess(
 
     try:
         with _progress(console(err=True)) as show:
-            report = run(inputs, out, settings, metrics=metrics, progress=show)
+            report = run(inputs or [], out, settings, metrics=metrics, progress=show)
     except KeyboardInterrupt:
         interrupts().answered = True
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")

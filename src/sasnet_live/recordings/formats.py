@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 
 from .recording import Recording
 from .settings import ReadSettings
@@ -34,6 +35,8 @@ class Format:
         Whether a file is of this format, by its content; asked for files whose names end so. None: the name tells.
     collected
         Whether files with such names are taken from a folder, where nobody names them.
+    has_datasets
+        Whether a file holds arrays with names.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Format:
     opener: tuple[str, str]
     recognizes: Callable[[Path], bool] | None = None
     collected: bool = True
+    has_datasets: bool = False
 
     def open(self, paths: Sequence[Path], settings: ReadSettings) -> Recording:
         """Open a recording of this format."""
@@ -53,23 +57,29 @@ RAW = Format("raw binary", (".raw", ".bin", ".dat"), ("raw_binary", "open_raw"),
 FORMATS: tuple[Format, ...] = (
     Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),
     Format("NumPy", (".npy",), ("numpy_files", "open_npy")),
-    Format("NumPy zip", (".npz",), ("numpy_files", "open_npz")),
-    Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), ("hdf5", "open_hdf5")),
-    Format("MATLAB", (".mat",), ("matlab", "open_matlab")),
+    Format("NumPy zip", (".npz",), ("numpy_files", "open_npz"), has_datasets=True),
+    Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), ("hdf5", "open_hdf5"), has_datasets=True),
+    Format("MATLAB", (".mat",), ("matlab", "open_matlab"), has_datasets=True),
     RAW,
 )
 """In the order in which they are asked."""
 
 
-def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSettings | None = None) -> Recording:
+def open_recording(
+    paths: str | Path | Sequence[str | Path],
+    settings: ReadSettings | None = None,
+    geometry: ScanGeometry | None = None,
+) -> Recording:
     """Open a recording, whatever its format; nothing else in this program opens other people's files.
 
     Parameters
     ----------
     paths
-        A file, or those that one recording is spread over, in order.
+        A file, or those that one recording is spread over, in order; none where settings name two files as passes.
     settings
         What the files do not say themselves.
+    geometry
+        How the lines of two passes take turns, where settings name two; by default rows, forward first.
 
     Returns
     -------
@@ -81,9 +91,14 @@ def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSetti
         No such file, a format that is not known, or whatever is wrong with the file, in one line.
     """
     given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
+    settings = settings or ReadSettings()
+    if settings.passes is not None:
+        from .passes import open_passes
+
+        has_datasets = bool(given) and format_of(given[0], settings).has_datasets
+        return open_passes(given, settings, geometry or ScanGeometry(), open_recording, has_datasets=has_datasets)
     if not given:
         raise InputError("no file given; expected a recording")
-    settings = settings or ReadSettings()
     return format_of(given[0], settings).open(given, settings)
 
 

@@ -53,9 +53,7 @@ def _found(path: Path, settings: ReadSettings, *, is_matlab: bool) -> Found:
             dataset = datasets[name]
             _refuse_what_lies_elsewhere(dataset, name, path)
             array: StoredArray = _Reversed(dataset) if is_matlab else dataset
-            axes, remarks = _axes(dataset), ()
-            if is_matlab:
-                axes, remarks = axes_of_variable(array.shape, name, path, settings)
+            axes, remarks = axes_of_variable(array.shape, name, path, settings) if is_matlab else (_axes(dataset), ())
             block = math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
             return Found(array, name, axes, block_bytes=block, remarks=remarks, close=file.close)
     except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import check_values, parameter
@@ -15,7 +16,7 @@ ten times as much, and a small file may claim to unpack to far more."""
 # Real numbers only, in the words of NumPy, which is not loaded for the shell's help.
 _DTYPE = re.compile(r"(u?int(8|16|32|64)|float(16|32|64))|[<>=|]?([iu][1248]|f[248])")
 
-_WHAT_IS_READ = ("dataset", "raw_shape", "raw_dtype", "raw_offset")
+_WHAT_IS_READ = ("dataset", "raw_shape", "raw_dtype", "raw_offset", "passes")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class ReadSettings:
         Data type of a raw binary file as NumPy writes it: "uint16", or ">u2" with the high byte first.
     raw_offset
         Bytes of a raw binary file before its first px.
+    passes
+        Forward and backward images of a scan that was recorded as two: two files, two channels of a recording by number
+        or name, or two of its datasets.
     """
 
     axes: str | None = parameter(None, "What the axes are, where a file is silent or wrong: T, Z, C, P, and YX.")
@@ -52,6 +56,9 @@ class ReadSettings:
     raw_shape: tuple[int, ...] | None = parameter(None, "Shape of the array in a raw binary file, slowest axis first.")
     raw_dtype: str | None = parameter(None, "Data type of a raw binary file: uint16, >u2 with the high byte first.")
     raw_offset: int = parameter(0, "Bytes of a raw binary file before its first px.", at_least=0)
+    passes: tuple[str, str] | None = parameter(
+        None, "Forward and backward pass, recorded as two: two files, or two channels or datasets of each input."
+    )
 
     def __post_init__(self) -> None:
         check_values(self)
@@ -62,6 +69,14 @@ class ReadSettings:
                 f"raw_dtype is {self.raw_dtype!r}; expected uint8, uint16, int16, float32 or the like, or >u2 with the "
                 "high byte first"
             )
+
+    @property
+    def passes_in_files(self) -> tuple[Path, ...]:
+        """The two files that `passes` name; none where these are channels or datasets."""
+        from .passes import name_files
+
+        named = self.passes is not None and name_files(self.passes, raw=self.raw_shape is not None)
+        return tuple(Path(one) for one in self.passes or ()) if named else ()
 
     def described(self) -> dict[str, str]:
         """What these say of what is in a file, for the record of what was done; without what is left at its default."""

@@ -72,6 +72,7 @@ def plan(
     *,
     metrics: Path | None = None,
     may_exist: bool = False,
+    also_read: Sequence[Path] = (),
 ) -> list[Job]:
     """Which file goes where; everything that can be refused before work starts is refused here.
 
@@ -87,6 +88,8 @@ def plan(
         The table of all of them.
     may_exist
         Whether outputs that are there, whole or partial, are no error: they are replaced, or gone on with.
+    also_read
+        Files that are read beside the sources: no output may be one of them.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def plan(
         name = output if is_file else output / f"{name_and_ending(source)[0]}_registered.ome.tiff"
         jobs.append(Job(source, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}))
     targets = [target for job in jobs for target in job.targets.values()]
-    _refuse_inputs(sources, targets if metrics is None else [*targets, metrics])
+    _refuse_inputs([*sources, *also_read], targets if metrics is None else [*targets, metrics])
     _refuse_two_of_one_name(jobs)
     if not may_exist:
         for target in targets:
