@@ -99,6 +99,7 @@ def survives_damage(
     """
     content = path.read_bytes()
     size = len(content)
+    assert read_or_refuse(path, reading)  # what is whole is read
     within_head = st.integers(0, min(head, size) - 1)
     places = st.one_of(within_head, st.integers(max(0, size - tail), size - 1))
     byte = st.one_of(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]), st.integers(0, 255))

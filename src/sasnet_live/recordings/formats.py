@@ -37,6 +37,8 @@ class Format:
         Whether files with such names are taken from a folder, where nobody names them.
     has_datasets
         Whether a file holds arrays with names.
+    is_folder
+        Whether a recording is a folder, not a file.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Format:
     recognizes: Callable[[Path], bool] | None = None
     collected: bool = True
     has_datasets: bool = False
+    is_folder: bool = False
 
     def open(self, paths: Sequence[Path], settings: ReadSettings) -> Recording:
         """Open a recording of this format."""
@@ -60,6 +63,8 @@ FORMATS: tuple[Format, ...] = (
     Format("NumPy zip", (".npz",), ("numpy_files", "open_npz"), has_datasets=True),
     Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), ("hdf5", "open_hdf5"), has_datasets=True),
     Format("MATLAB", (".mat",), ("matlab", "open_matlab"), has_datasets=True),
+    Format("TDMS", (".tdms",), ("tdms", "open_tdms"), has_datasets=True),
+    Format("Zarr", (".zarr",), ("zarr_folders", "open_zarr"), has_datasets=True, is_folder=True),
     RAW,
 )
 """In the order in which they are asked."""
@@ -102,9 +107,18 @@ def open_recording(
     return format_of(given[0], settings).open(given, settings)
 
 
-def is_recording(path: str | Path) -> bool:
-    """Whether a file has the name of a recording in a known format; it is not opened."""
-    return any(str(path).lower().endswith(format_.suffixes) for format_ in FORMATS if format_.collected)
+def is_recording(path: str | Path, *, folders: bool = True) -> bool:
+    """Whether a file has the name of a recording in a known format; it is not opened.
+
+    Parameters
+    ----------
+    path
+        Its name.
+    folders
+        Whether the formats count whose recordings are folders.
+    """
+    asked = [one for one in FORMATS if one.collected and (folders or not one.is_folder)]
+    return any(str(path).lower().endswith(one.suffixes) for one in asked)
 
 
 def format_of(path: Path, settings: ReadSettings | None = None) -> Format:

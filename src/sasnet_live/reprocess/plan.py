@@ -18,7 +18,7 @@ from sasnet_live.files import (
     refuse_present,
     renamed,
 )
-from sasnet_live.recordings.formats import TIFF_SUFFIXES, is_recording
+from sasnet_live.recordings.formats import TIFF_SUFFIXES, format_of, is_recording
 from sasnet_live.sinks.ome_tiff import is_registered
 
 _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy", ".npz", ".png", ".zarr", ".zip")
@@ -141,7 +141,7 @@ def _refuse_two_of_one_name(jobs: Sequence[Job]) -> None:
 def _expand(given: str) -> list[Path]:
     """Files that a name, a pattern or a folder stands for."""
     path = Path(given)
-    if path.is_dir():
+    if path.is_dir() and not format_of(path).is_folder:
         found = sorted(one for one in path.iterdir() if one.is_file() and is_recording(one))
         if not found:
             raise InputError(f"{path}: holds no recording of a known format; check it, or name its files")
