@@ -39,6 +39,9 @@ class Format:
         Whether a file holds arrays with names.
     is_folder
         Whether a recording is a folder, not a file.
+    finds_passes
+        Module and function that, called as `opener`, returns the settings with the two passes of a scan named that the
+        format keeps as two images. None: they are what the user names.
     """
 
     name: str
@@ -48,11 +51,19 @@ class Format:
     collected: bool = True
     has_datasets: bool = False
     is_folder: bool = False
+    finds_passes: tuple[str, str] | None = None
 
     def open(self, paths: Sequence[Path], settings: ReadSettings) -> Recording:
         """Open a recording of this format."""
         module, name = self.opener
         return cast(Recording, getattr(import_module(f".{module}", __package__), name)(paths, settings))
+
+    def complete(self, paths: Sequence[Path], settings: ReadSettings) -> ReadSettings:
+        """The settings, with the passes that a file names itself where the user names none."""
+        if self.finds_passes is None or settings.passes is not None:
+            return settings
+        module, name = self.finds_passes
+        return cast(ReadSettings, getattr(import_module(f".{module}", __package__), name)(paths, settings))
 
 
 RAW = Format("raw binary", (".raw", ".bin", ".dat"), ("raw_binary", "open_raw"), collected=False)
@@ -65,6 +76,9 @@ FORMATS: tuple[Format, ...] = (
     Format("MATLAB", (".mat",), ("matlab", "open_matlab"), has_datasets=True),
     Format("TDMS", (".tdms",), ("tdms", "open_tdms"), has_datasets=True),
     Format("Zarr", (".zarr",), ("zarr_folders", "open_zarr"), has_datasets=True, is_folder=True),
+    Format(
+        "Gwyddion", (".gwy",), ("gwyddion", "open_gwy"), has_datasets=True, finds_passes=("gwyddion", "with_passes")
+    ),
     RAW,
 )
 """In the order in which they are asked."""
@@ -97,6 +111,8 @@ def open_recording(
     """
     given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
     settings = settings or ReadSettings()
+    if given:
+        settings = format_of(given[0], settings).complete(given, settings)
     if settings.passes is not None:
         from .passes import open_passes
 
