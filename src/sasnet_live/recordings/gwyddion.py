@@ -12,7 +12,8 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 
-from .arrays import ArrayRecording, Found, by, choose, damage_in_one_line, no_such_file
+from .arrays import ArrayRecording, Found, choose
+from .damage import by, damage_in_one_line, no_such_file
 from .gwyddion_bounds import check_bounds
 from .optional import library
 from .recording import Recording

@@ -13,7 +13,8 @@ import numpy as np
 from sasnet_live.errors import InputError
 from sasnet_live.layout import STACK_AXES
 
-from .arrays import ArrayRecording, Found, StoredArray, choose, damage_in_one_line, no_such_file
+from .arrays import ArrayRecording, Found, StoredArray, choose
+from .damage import damage_in_one_line, no_such_file
 from .matlab import axes_of_variable
 from .optional import library
 from .recording import Recording

@@ -11,12 +11,10 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 
-from .arrays import ArrayRecording, Found, by, choose, damage_in_one_line, no_such_file
+from .arrays import ArrayRecording, Found, choose
+from .damage import MOST_PACKED, by, damage_in_one_line, no_such_file
 from .recording import Recording
 from .settings import ReadSettings
-
-MOST_PACKED = 1032
-"""Bytes that one byte of deflate may stand for, at most."""
 
 MOST_IN_MEMORY = 2**31
 """Bytes of a variable of version 5, which is read as a whole: MATLAB itself writes no larger one."""

@@ -13,13 +13,11 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 
-from .arrays import ArrayRecording, Found, check_values_of, choose, damage_in_one_line, no_such_file, whole_shape
+from .arrays import ArrayRecording, Found, check_values_of, choose, whole_shape
+from .damage import MOST_PACKED, damage_in_one_line, no_such_file
 from .mapped import MappedArray
 from .recording import Recording
 from .settings import ReadSettings
-
-MOST_PACKED = 1032
-"""Bytes that one byte of deflate may stand for, at most; a file that claims more is damaged, or means harm."""
 
 _STEP = 2**20  # bytes unpacked at once
 _LOCAL_HEADER = 30  # bytes before the name of a member of a zip file

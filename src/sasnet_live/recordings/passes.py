@@ -15,7 +15,7 @@ from sasnet_live.frame import Pixels
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
 
-from .arrays import by
+from .damage import by
 from .recording import Recording
 from .settings import ReadSettings
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 
-from .arrays import ArrayRecording, Found, by, check_values_of, no_such_file, whole_shape
+from .arrays import ArrayRecording, Found, check_values_of, whole_shape
+from .damage import by, no_such_file
 from .mapped import MappedArray
 from .recording import Recording
 from .settings import ReadSettings

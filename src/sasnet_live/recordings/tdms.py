@@ -11,7 +11,8 @@ import numpy as np
 
 from sasnet_live.errors import InputError
 
-from .arrays import ArrayRecording, Found, by, check_values_of, damage_in_one_line, no_such_file
+from .arrays import ArrayRecording, Found, check_values_of
+from .damage import by, damage_in_one_line, no_such_file
 from .optional import library
 from .recording import Recording
 from .settings import ReadSettings

@@ -12,7 +12,8 @@ from typing import Any
 from sasnet_live.errors import InputError
 from sasnet_live.layout import STACK_AXES
 
-from .arrays import ArrayRecording, Found, choose, damage_in_one_line
+from .arrays import ArrayRecording, Found, choose
+from .damage import damage_in_one_line
 from .optional import library
 from .recording import Recording
 from .settings import ReadSettings
