@@ -37,7 +37,11 @@ def test_a_name_alone_makes_no_recording_of_a_raw_file() -> None:
     [
         (1920, {}, "a raw file of 1920 bytes does not say what it holds; say it with --raw-shape T,H,W"),
         (1920, {"raw_shape": (10, 8, 12)}, "--raw-dtype uint16"),
-        (1900, {"raw_shape": (10, 8, 12), "raw_dtype": "u2"}, "enough for 9 of 10 frames; copy it again, or add"),
+        (
+            1900,
+            {"raw_shape": (10, 8, 12), "raw_dtype": "u2"},
+            "enough for 9 of 10 frames; copy it again, check --raw-shape, or add",
+        ),
         (1920, {"raw_shape": (5, 8, 12), "raw_dtype": "u2"}, "are there, enough for 10 of 8x12; check --raw-shape"),
         (1920, {"raw_shape": (10, 8, 12), "raw_dtype": "u2", "raw_offset": 5000}, "0 are there"),
         (1920, {"raw_shape": (960,), "raw_dtype": "u2"}, "has 1 axes (960)"),

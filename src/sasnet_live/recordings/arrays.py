@@ -249,7 +249,14 @@ def choose(arrays: Mapping[str, tuple[int, ...]], wanted: str | None, path: Path
 
 
 def whole_shape(
-    shape: Sequence[int], itemsize: int, available: int, path: Path, *, allow_missing: bool, what: str
+    shape: Sequence[int],
+    itemsize: int,
+    available: int,
+    path: Path,
+    *,
+    allow_missing: bool,
+    what: str,
+    remedy: str = "copy it again",
 ) -> tuple[int, ...]:
     """The shape of what is there of an array in C order; fewer steps of its first axis where that is allowed.
 
@@ -266,7 +273,6 @@ def whole_shape(
     if allow_missing and whole and len(shape) > 2:
         return (whole, *shape[1:])
     more = f", enough for {whole} of {shape[0]} frames" if len(shape) > 2 else ""
-    remedy = "copy it again"
     if whole and len(shape) > 2:
         remedy += ", or add --allow-missing to use those"
     raise InputError(

@@ -43,7 +43,13 @@ def open_raw(paths: Sequence[Path], settings: ReadSettings) -> Recording:
             "--raw-dtype and --raw-offset"
         )
     whole = whole_shape(
-        shape, dtype.itemsize, available, path, allow_missing=settings.allow_missing, what=f"an array {dtype}"
+        shape,
+        dtype.itemsize,
+        available,
+        path,
+        allow_missing=settings.allow_missing,
+        what=f"an array {dtype}",
+        remedy="copy it again, check --raw-shape",
     )
     array = MappedArray(path, whole, dtype, settings.raw_offset)
     return ArrayRecording("raw binary", path, Found(array, close=array.close), settings)
