@@ -4,8 +4,10 @@ Each run is a process of its own, so that its peak is its own. Run from the repo
 
     python docs/benchmark_memory.py
     python docs/benchmark_memory.py --model none --frames 2000 20000 --size 128
+    python docs/benchmark_memory.py --model none --raw-gib 4
 
-``--model none`` passes frames through: what remains is reading, writing and keeping the books.
+``--model none`` passes frames through: what remains is reading, writing and keeping the books. ``--raw-gib``
+reprocesses one raw binary volume of so many GiB, a sparse file with a simulated frame now and then; the bar is 1.5 GB.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 from sasnet_live.frame import Pixels, Registration, RegistrationMetrics
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
+from sasnet_live.recordings import ReadSettings
 from sasnet_live.reprocess import ReprocessSettings, reprocess
 from sasnet_live.scan import split
 from sasnet_live.settings import RegistrarSettings
@@ -31,6 +34,9 @@ from sasnet_live.sinks.ome_tiff import OmeTiffWriter
 
 DIFFERENT_FRAMES = 8
 """Simulated frames, written over and over: simulating each would take longer than registering it."""
+
+RAW_EVERY = 500
+"""Frames between those of a raw volume that are not empty."""
 
 
 class PassThrough:
@@ -60,13 +66,31 @@ def make_recording(path: Path, frames: int, size: int) -> None:
             writer.write(images[number % DIFFERENT_FRAMES])
 
 
-def work(source: Path, model: str) -> None:
+def make_raw(path: Path, gib: float, size: int) -> int:
+    """A sparse raw binary volume; returns the number of frames in it."""
+    rng = np.random.default_rng(0)
+    image = next(iter(record(0, random_scanner(rng, "medium", size), rng, 1, height=size, width=size))).raw.astype(
+        "<u2"
+    )
+    frames = int(gib * 2**30) // image.nbytes
+    with path.open("wb") as file:
+        for number in (0, *range(RAW_EVERY, frames, RAW_EVERY), frames - 1):
+            file.seek(number * image.nbytes)
+            file.write(image.tobytes())
+    return frames
+
+
+def work(source: Path, model: str, size: int) -> None:
     """What the measured process does."""
+    reading = ReadSettings()
+    if source.suffix == ".raw":
+        frames = source.stat().st_size // (2 * size * size)
+        reading = ReadSettings(raw_shape=(frames, size, size), raw_dtype="<u2")
     make = (lambda _: PassThrough()) if model == "none" else None
     report = reprocess(
         [source],
         source.with_name("out.ome.tiff"),
-        ReprocessSettings(RegistrarSettings("default" if model == "none" else model)),
+        ReprocessSettings(RegistrarSettings("default" if model == "none" else model), reading=reading),
         metrics=source.with_name("out.csv"),
         make_registrar=make,
     )
@@ -93,8 +117,13 @@ def measure(frames: int, size: int, model: str, folder: Path) -> tuple[float, fl
     """Peak resident memory in MiB and seconds of a process that reprocesses so many frames."""
     source = folder / "in.ome.tiff"
     make_recording(source, frames, size)
+    return measure_file(source, size, model)
+
+
+def measure_file(source: Path, size: int, model: str) -> tuple[float, float]:
+    """As `measure`, of a file that is there."""
     started = time.perf_counter()
-    command = [sys.executable, __file__, "--work", str(source), "--model", model]
+    command = [sys.executable, __file__, "--work", str(source), "--model", model, "--size", str(size)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout), time.perf_counter() - started
 
@@ -104,10 +133,21 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=[50, 200, 800])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--model", default="correspondence")
+    parser.add_argument("--raw-gib", type=float, help="one raw binary volume of so many GiB, in place of --frames")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.work is not None:
-        work(chosen.work, chosen.model)
+        work(chosen.work, chosen.model, chosen.size)
+        return
+    if chosen.raw_gib is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "volume.raw"
+            frames = make_raw(source, chosen.raw_gib, chosen.size)
+            peak, seconds = measure_file(source, chosen.size, chosen.model)
+        print(
+            f"raw binary, {frames} frames of {chosen.size} x {chosen.size} uint16, {chosen.raw_gib:g} GiB, model "
+            f"{chosen.model}: peak RSS {peak:.0f} MiB, {frames / seconds:.1f} frames/s"
+        )
         return
     print(f"model {chosen.model}, frames of {chosen.size} x {chosen.size} uint16")
     print("| frames | input MiB | peak RSS MiB | frames/s |\n|---|---|---|---|")

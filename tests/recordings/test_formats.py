@@ -10,6 +10,7 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.recordings import is_recording, open_recording
+from sasnet_live.reprocess.plan import expand
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,11 @@ from sasnet_live.recordings import is_recording, open_recording
         ("a.tif", True),
         ("A.OME.TIFF", True),
         ("a.btf", True),
+        ("a.npy", True),
+        ("a.MAT", True),
+        ("a.h5", True),
+        ("a.ome.zarr", True),
+        ("a.raw", False),
         ("a.txt", False),
         ("tif", False),
         ("a.tif.partial", False),
@@ -25,6 +31,14 @@ from sasnet_live.recordings import is_recording, open_recording
 )
 def test_names_of_recordings(name: str, known: bool) -> None:
     assert is_recording(name) is known
+
+
+def test_a_folder_yields_arrays_too_but_no_raw_files(tmp_path: Path) -> None:
+    for name in ("b.npy", "a.tif", "c.bin", "d.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "e.zarr").mkdir()
+    assert expand([tmp_path])[0] == [tmp_path / "a.tif", tmp_path / "b.npy"]
+    assert expand([tmp_path / "e.zarr"])[0] == [tmp_path / "e.zarr"]
 
 
 def test_frames_come_by_number_and_by_place(tmp_path: Path) -> None:

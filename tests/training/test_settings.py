@@ -9,6 +9,7 @@ import pytest
 
 from sasnet_live.errors import InputError
 from sasnet_live.geometry import ScanGeometry
+from sasnet_live.recordings import ReadSettings
 from sasnet_live.training.settings import TrainingSettings
 from sasnet_live.training.weights import LossWeights
 
@@ -32,6 +33,7 @@ CHANGED = TrainingSettings(
     initial_weights="w.safetensors",
     validate_every=3,
     validation_frames=2,
+    reading=ReadSettings("TYX", True, 12, "scan", (3, 8, 12), "uint16", 7, ("0", "1")),
 )
 
 

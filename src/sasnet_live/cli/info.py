@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sasnet_live.recordings.settings import LARGEST_MIB
+from sasnet_live.recordings.settings import ReadSettings
 
-from . import options
 from .printing import echo
 
 if TYPE_CHECKING:
@@ -19,11 +18,13 @@ _PACKAGES = ("torch", "numpy", "tifffile", "pymmcore-plus", "ome-writers", "napa
 
 
 def info(
-    file: Annotated[Path | None, typer.Argument(help="A TIFF file to describe.", show_default=False)] = None,
-    largest_frame: options.LargestFrame = LARGEST_MIB,
+    file: Annotated[Path | None, typer.Argument(help="A recording to describe.", show_default=False)] = None,
+    *,
+    reading: ReadSettings,
 ) -> None:
-    """Show versions, devices and models; or, for a TIFF file, its axes and what was done to it."""
-    _print(_file(file, largest_frame) if file is not None else _installation())
+    """Show versions, devices and models; or, for a recording, its axes and what was done to it."""
+    file = file or next(iter(reading.passes_in_files), None)
+    _print(_file(file, reading) if file is not None else _installation())
 
 
 def _print(lines: Iterator[tuple[str, str]]) -> None:
@@ -106,13 +107,14 @@ def _short(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
-    from sasnet_live.recordings import ReadSettings, open_recording
+def _file(path: Path, reading: ReadSettings) -> Iterator[tuple[str, str]]:
+    from sasnet_live.recordings import open_recording
     from sasnet_live.sinks.ome_tiff import read_record
 
-    with open_recording(path, ReadSettings(largest_mib=largest_mib)) as stack:
-        layout, remarks = stack.layout, stack.remarks
+    with open_recording(path, reading) as stack:
+        layout, remarks, format_name = stack.layout, stack.remarks, stack.format_name
     yield "file", str(path)
+    yield "format", format_name
     yield "axes", f"{layout.letters}YX"
     yield "sizes", " x ".join(str(size) for size in layout.shape)
     yield "data type", str(layout.dtype)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from sasnet_live.parameters import Parameter, hints_of, parameter_at, parameter_of
-from sasnet_live.recordings.settings import ReadSettings
+from sasnet_live.recordings.settings import ReadSettings, read_shape
 from sasnet_live.settings import RegistrarSettings
 
 
@@ -59,6 +59,7 @@ _SPELLED = {
     "backward_mirrored": Spelling(("--mirrored/--not-mirrored",)),
     "config": Spelling(metavar="SCOPE.cfg"),
     "crop": Spelling(metavar="START END"),
+    "dataset": Spelling(metavar="NAME"),
     "depth_axis": Spelling(metavar="first|last|N"),
     "device": Spelling(metavar="auto|cpu|cuda"),
     "displacement": Spelling(metavar="FILE.npz|.h5|.tif"),
@@ -72,9 +73,13 @@ _SPELLED = {
     "metrics": Spelling(metavar="FILE.csv|.parquet"),
     "model": Spelling(metavar="NAME|FILE"),
     "out": Spelling(("--out", "-o"), _FRAMES),
+    "passes": Spelling(metavar="FORWARD BACKWARD"),
     "raw": Spelling(metavar=_FRAMES),
     "per_px": Spelling(("--per-px",)),
     "report": Spelling(metavar="FILE.html"),
+    "raw_dtype": Spelling(metavar="TYPE"),
+    "raw_offset": Spelling(metavar="BYTES"),
+    "raw_shape": Spelling(metavar="T,H,W", kind=str, read=read_shape),
     "temporal": Spelling(("--temporal/--each-frame-alone",)),
 }
 """Of fields that are written alike in every command, by name."""
@@ -159,6 +164,6 @@ def _made(settings: type, group: Group, given: dict[str, Any]) -> Any:
             values[one.name] = _made(hints[one.name], group, given)
             continue
         value = given.pop(one.name)
-        read = (group.spelled.get(one.name) or Spelling()).read
+        read = (group.spelled.get(one.name) or _SPELLED.get(one.name, Spelling())).read
         values[one.name] = value if read is None else read(value)
     return settings(**values)

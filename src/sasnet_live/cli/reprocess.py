@@ -31,8 +31,10 @@ _WIDTH_IN_A_FILE = 400  # columns: the longest file name, 255, and figures
 def reprocess(
     context: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="TIFF files, patterns or folders.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Argument(metavar="INPUT...", help="Recordings, patterns or folders.", show_default=False),
+    ] = None,
+    *,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A TIFF name for one input, otherwise a folder.", show_default=False)
     ],
@@ -53,7 +55,7 @@ def reprocess(
 
     try:
         with _progress(console(err=True)) as show:
-            report = run(inputs, out, settings, metrics=metrics, also=also, progress=show)
+            report = run(inputs or [], out, settings, metrics=metrics, also=also, progress=show)
     except KeyboardInterrupt:
         interrupts().answered = True
         complain("interrupted; what is done so far is kept: the same command with --resume goes on from there")

@@ -114,7 +114,7 @@ def _refuse_changes(context: typer.Context, given: TrainingSettings, kept: Train
         source = context.get_parameter_source(name)
         if source is None or source.name != "COMMANDLINE":
             continue
-        for here, there in ((given, kept), (given.geometry, kept.geometry)):
+        for here, there in ((given, kept), (given.geometry, kept.geometry), (given.reading, kept.reading)):
             if getattr(here, name, None) != getattr(there, name, None):
                 option = parameter.opts[0].removeprefix("--")
                 raise InputError(

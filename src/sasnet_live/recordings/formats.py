@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from sasnet_live.errors import InputError
+from sasnet_live.geometry import ScanGeometry
 
 from .recording import Recording
 from .settings import ReadSettings
@@ -32,32 +33,72 @@ class Format:
         Loaded when a file of the format is opened.
     recognizes
         Whether a file is of this format, by its content; asked for files whose names end so. None: the name tells.
+    collected
+        Whether files with such names are taken from a folder, where nobody names them.
+    has_datasets
+        Whether a file holds arrays with names.
+    is_folder
+        Whether a recording is a folder, not a file.
+    finds_passes
+        Module and function that, called as `opener`, returns the settings with the two passes of a scan named that the
+        format keeps as two images. None: they are what the user names.
     """
 
     name: str
     suffixes: tuple[str, ...]
     opener: tuple[str, str]
     recognizes: Callable[[Path], bool] | None = None
+    collected: bool = True
+    has_datasets: bool = False
+    is_folder: bool = False
+    finds_passes: tuple[str, str] | None = None
 
     def open(self, paths: Sequence[Path], settings: ReadSettings) -> Recording:
         """Open a recording of this format."""
         module, name = self.opener
         return cast(Recording, getattr(import_module(f".{module}", __package__), name)(paths, settings))
 
+    def complete(self, paths: Sequence[Path], settings: ReadSettings) -> ReadSettings:
+        """The settings, with the passes that a file names itself where the user names none."""
+        if self.finds_passes is None or settings.passes is not None:
+            return settings
+        module, name = self.finds_passes
+        return cast(ReadSettings, getattr(import_module(f".{module}", __package__), name)(paths, settings))
 
-FORMATS: tuple[Format, ...] = (Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),)
+
+RAW = Format("raw binary", (".raw", ".bin", ".dat"), ("raw_binary", "open_raw"), collected=False)
+
+FORMATS: tuple[Format, ...] = (
+    Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),
+    Format("NumPy", (".npy",), ("numpy_files", "open_npy")),
+    Format("NumPy zip", (".npz",), ("numpy_files", "open_npz"), has_datasets=True),
+    Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), ("hdf5", "open_hdf5"), has_datasets=True),
+    Format("MATLAB", (".mat",), ("matlab", "open_matlab"), has_datasets=True),
+    Format("TDMS", (".tdms",), ("tdms", "open_tdms"), has_datasets=True),
+    Format("Zarr", (".zarr",), ("zarr_folders", "open_zarr"), has_datasets=True, is_folder=True),
+    Format(
+        "Gwyddion", (".gwy",), ("gwyddion", "open_gwy"), has_datasets=True, finds_passes=("gwyddion", "with_passes")
+    ),
+    RAW,
+)
 """In the order in which they are asked."""
 
 
-def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSettings | None = None) -> Recording:
+def open_recording(
+    paths: str | Path | Sequence[str | Path],
+    settings: ReadSettings | None = None,
+    geometry: ScanGeometry | None = None,
+) -> Recording:
     """Open a recording, whatever its format; nothing else in this program opens other people's files.
 
     Parameters
     ----------
     paths
-        A file, or those that one recording is spread over, in order.
+        A file, or those that one recording is spread over, in order; none where settings name two files as passes.
     settings
         What the files do not say themselves.
+    geometry
+        How the lines of two passes take turns, where settings name two; by default rows, forward first.
 
     Returns
     -------
@@ -69,18 +110,38 @@ def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSetti
         No such file, a format that is not known, or whatever is wrong with the file, in one line.
     """
     given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
+    settings = settings or ReadSettings()
+    if given:
+        settings = format_of(given[0], settings).complete(given, settings)
+    if settings.passes is not None:
+        from .passes import open_passes
+
+        has_datasets = bool(given) and format_of(given[0], settings).has_datasets
+        return open_passes(given, settings, geometry or ScanGeometry(), open_recording, has_datasets=has_datasets)
     if not given:
         raise InputError("no file given; expected a recording")
-    return format_of(given[0]).open(given, settings or ReadSettings())
+    return format_of(given[0], settings).open(given, settings)
 
 
-def is_recording(path: str | Path) -> bool:
-    """Whether a file has the name of a recording in a known format; it is not opened."""
-    return any(str(path).lower().endswith(format_.suffixes) for format_ in FORMATS)
+def is_recording(path: str | Path, *, folders: bool = True) -> bool:
+    """Whether a file has the name of a recording in a known format; it is not opened.
+
+    Parameters
+    ----------
+    path
+        Its name.
+    folders
+        Whether the formats count whose recordings are folders.
+    """
+    asked = [one for one in FORMATS if one.collected and (folders or not one.is_folder)]
+    return any(str(path).lower().endswith(one.suffixes) for one in asked)
 
 
-def format_of(path: Path) -> Format:
-    """The format of a file, by name and content; a name that says nothing counts as TIFF, whose reader says what it is.
+def format_of(path: Path, settings: ReadSettings | None = None) -> Format:
+    """The format of a file, by name and content.
+
+    A name that says nothing counts as raw binary where `settings` say what is in it, else as TIFF, whose reader says
+    what it is.
 
     Raises
     ------
@@ -91,4 +152,6 @@ def format_of(path: Path) -> Format:
     for one in named:
         if one.recognizes is None or one.recognizes(path):
             return one
-    return named[0] if named else FORMATS[0]
+    if named:
+        return named[0]
+    return RAW if settings is not None and settings.raw_shape is not None else FORMATS[0]

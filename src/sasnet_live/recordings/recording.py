@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
@@ -62,7 +62,7 @@ class Recording(ABC):
         Whether `read_rows` reads less than a whole frame.
     """
 
-    format_name: ClassVar[str]
+    format_name: str
     path: Path
     layout: Layout
     remarks: tuple[str, ...] = ()

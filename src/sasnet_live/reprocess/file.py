@@ -151,7 +151,7 @@ class FileRun:
         self._open.close()
 
     def _opened(self) -> Recording:
-        return open_recording(self._job.source, self._settings.reading)
+        return open_recording(self._job.source, self._settings.reading, self._settings.registrar.geometry)
 
     def _stored(self, kind: str, layout: Layout, order: Sequence[str]) -> tuple[Layout, Sequence[str]]:
         """Layout of a kind of output, and the order in which its pages are written."""
@@ -221,6 +221,7 @@ class FileRun:
             "output": kind,
             "align_on": str(self._settings.align_on),
             "axes": self._settings.reading.axes or "as the input",
+            **self._settings.reading.described(),
             "dtype": self._settings.dtype or "as the input",
             **({"geometry_from": "the frames"} if self._settings.geometry_from == "auto" else {}),
             **{f"geometry.{name}": str(value) for name, value in asdict(self._settings.registrar.geometry).items()},

@@ -18,7 +18,7 @@ from sasnet_live.files import (
     refuse_present,
     renamed,
 )
-from sasnet_live.recordings.formats import TIFF_SUFFIXES, is_recording
+from sasnet_live.recordings.formats import TIFF_SUFFIXES, format_of, is_recording
 from sasnet_live.sinks.ome_tiff import is_registered
 
 from .settings import SideOutputSettings
@@ -62,7 +62,7 @@ def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) ->
     """
     found = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
     if not found:
-        raise InputError("no input given; expected TIFF files, patterns or folders")
+        raise InputError("no input given; expected recordings, patterns or folders")
     left_out = [] if include_registered else [path for path in found if is_registered(path)]
     sources = [path for path in found if path not in set(left_out)]
     if not sources:
@@ -82,6 +82,7 @@ def plan(
     metrics: Path | None = None,
     also: SideOutputSettings | None = None,
     may_exist: bool = False,
+    also_read: Sequence[Path] = (),
 ) -> list[Job]:
     """Which file goes where; everything that can be refused before work starts is refused here.
 
@@ -99,6 +100,8 @@ def plan(
         What is written beside each of them.
     may_exist
         Whether outputs that are there, whole or partial, are no error: they are replaced, or gone on with.
+    also_read
+        Files that are read beside the sources: no output may be one of them.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def plan(
         beside = side_paths(also, source, name, alone=len(sources) == 1) if also is not None else {}
         jobs.append(Job(source, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}, beside))
     targets = [target for job in jobs for target in job.written]
-    refuse_inputs(sources, targets if metrics is None else [*targets, metrics])
+    refuse_inputs([*sources, *also_read], targets if metrics is None else [*targets, metrics])
     _refuse_two_of_one_name(jobs)
     if not may_exist:
         for target in targets:
@@ -151,10 +154,10 @@ def _refuse_two_of_one_name(jobs: Sequence[Job]) -> None:
 def _expand(given: str) -> list[Path]:
     """Files that a name, a pattern or a folder stands for."""
     path = Path(given)
-    if path.is_dir():
+    if path.is_dir() and not format_of(path).is_folder:
         found = sorted(one for one in path.iterdir() if one.is_file() and is_recording(one))
         if not found:
-            raise InputError(f"{path}: holds no TIFF file; check it")
+            raise InputError(f"{path}: holds no recording of a known format; check it, or name its files")
         return found
     if path.exists():
         return [path]

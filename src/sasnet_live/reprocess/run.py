@@ -45,8 +45,9 @@ def reprocess(
     Parameters
     ----------
     inputs
-        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them). Files that came out of this
-        program registered are left out, see `ReprocessSettings.include_registered`.
+        Recordings, patterns such as ``data/*.tif``, or folders (the recordings in them). Files that came out of this
+        program registered are left out, see `ReprocessSettings.include_registered`. None where the settings name two
+        files as passes: the results are named after the first.
     output
         A TIFF name for a single input; otherwise a folder, which is made if need be: ``NAME_registered.ome.tiff``.
     settings
@@ -78,9 +79,11 @@ def reprocess(
     run_of = FileRun
     if settings.volume.given(settings.reading.axes):
         kinds, run_of = (*kinds, *VOLUME_KINDS), VolumeRun
-    sources, left_out = expand(inputs, include_registered=settings.include_registered)
+    passes = settings.reading.passes_in_files
+    sources, left_out = expand(inputs or passes[:1], include_registered=settings.include_registered)
     table_path = None if metrics is None else Path(metrics)
-    jobs = plan(sources, output, kinds, metrics=table_path, also=also, may_exist=settings.overwrite or settings.resume)
+    may_exist = settings.overwrite or settings.resume
+    jobs = plan(sources, output, kinds, metrics=table_path, also=also, may_exist=may_exist, also_read=passes)
     make = make_registrar or RegistrarSettings.make
     try:
         registrar = make(settings.registrar)

@@ -64,7 +64,7 @@ def list_folder(folder: Path) -> Listing:
     entries, hidden, folders = [], [], []
     with os.scandir(folder) as found:
         for one in found:
-            named_tiff = is_recording(one.name)
+            named_tiff = is_recording(one.name, folders=False)
             if one.name.startswith("."):
                 hidden += [one.name] if named_tiff else []
             elif named_tiff:

@@ -64,7 +64,9 @@ def recorded_validation(
         If a recording cannot be read, or there are too few or too small frames to train on.
     """
     with ExitStack() as files:
-        recordings = _Recordings([files.enter_context(open_recording(path)) for path in settings.recordings])
+        recordings = _Recordings(
+            [files.enter_context(open_recording(path, settings.reading)) for path in settings.recordings]
+        )
         recordings.check(settings)
         kept = range(0 if part == "choose" else KEPT_ASIDE, len(recordings), 2 * KEPT_ASIDE)
         if not kept:
@@ -87,7 +89,9 @@ def recorded_samples(
 ) -> Iterator[Sample]:
     """Endless parts, of the size of the simulated samples, of the frames that are trained on."""
     with ExitStack() as files:
-        recordings = _Recordings([files.enter_context(open_recording(path)) for path in settings.recordings])
+        recordings = _Recordings(
+            [files.enter_context(open_recording(path, settings.reading)) for path in settings.recordings]
+        )
         trained = [k for k in range(len(recordings)) if k % KEPT_ASIDE]
         failures = 0
         while failures < PATIENCE:

@@ -14,6 +14,7 @@ from sasnet_live.files import write_whole
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.network.config import PRESETS, SASNetConfig
 from sasnet_live.parameters import check_values, parameter, read_settings
+from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.settings import Precision
 
 from .weights import LossWeights
@@ -49,11 +50,13 @@ class TrainingSettings:
     averaging
         Decay of the exponential average of the weights, which is what is validated and saved.
     recordings
-        The user's own raw TIFF stacks, trained on without truth; empty: the simulator alone.
+        The user's own raw recordings, trained on without truth; empty: the simulator alone.
     simulated_share
         Part of the samples that is simulated where there are recordings too.
     geometry
         Of the recordings.
+    reading
+        How they are read, where their files do not say it themselves.
     initial_weights
         Weights file to start from; empty: from scratch.
     validate_every
@@ -79,12 +82,13 @@ class TrainingSettings:
     )
     averaging: float = parameter(0.998, "Decay of the average of the weights that is saved.")
     losses: LossWeights = LossWeights()
-    recordings: tuple[str, ...] = parameter((), "Raw TIFF stacks to train on without truth. None: the simulator alone.")
+    recordings: tuple[str, ...] = parameter((), "Raw recordings to train on without truth. None: the simulator alone.")
     simulated_share: float = parameter(0.5, "Part of simulated samples beside recordings.")
     initial_weights: str = parameter("", "Weights to start from: a model's name or a file.")
     validate_every: int = parameter(250, "Steps between validations and checkpoints.", at_least=1)
     validation_frames: int = parameter(6, "Simulated frames a level to validate on.", at_least=1)
     geometry: ScanGeometry = ScanGeometry()
+    reading: ReadSettings = ReadSettings()
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
