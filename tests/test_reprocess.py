@@ -319,7 +319,7 @@ REFUSED: dict[str, tuple[Callable[[Path], list[Any]], str, str]] = {
     "no input": (lambda _: [], "out", "no input given"),
     "missing": (lambda tmp: [tmp / "none.tif"], "out", "none.tif: no such file or folder"),
     "no match": (lambda tmp: [tmp / "*.tif"], "out", "no file matches"),
-    "empty folder": (lambda tmp: [tmp], "out", "holds no TIFF file"),
+    "empty folder": (lambda tmp: [tmp], "out", "holds no recording"),
     "one file for two": (_two_of_one_name, "out.tif", "one file for 2 inputs; give a folder"),
     "same names": (_two_of_one_name, "out", "would both be written to"),
     "output exists": (lambda tmp: _occupied(tmp, "out.tif"), "out.tif", "is there already; add --overwrite"),

@@ -9,16 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "Found": "find",
     "ReadSettings": "settings",
     "Recording": "recording",
     "ScanFacts": "recording",
+    "find_recordings": "find",
     "is_recording": "formats",
     "open_recording": "formats",
 }
 
-__all__ = ["ReadSettings", "Recording", "ScanFacts", "is_recording", "open_recording"]
+__all__ = ["Found", "ReadSettings", "Recording", "ScanFacts", "find_recordings", "is_recording", "open_recording"]
 
 if TYPE_CHECKING:
+    from .find import Found, find_recordings
     from .formats import is_recording, open_recording
     from .recording import Recording, ScanFacts
     from .settings import ReadSettings

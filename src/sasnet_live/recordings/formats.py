@@ -45,7 +45,39 @@ class Format:
         return cast(Recording, getattr(import_module(f".{module}", __package__), name)(paths, settings))
 
 
-FORMATS: tuple[Format, ...] = (Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),)
+@dataclass(frozen=True)
+class IndexFormat(Format):
+    """Files without frames that describe a recording whose frames lie in other files beside them.
+
+    Attributes
+    ----------
+    lister
+        Module in this package and function in it: the files that are there of those described, of a path.
+    named_after_folder
+        Whether results are called after the folder, because the file always has the same name.
+    """
+
+    lister: tuple[str, str] = ("", "")
+    named_after_folder: bool = False
+
+    def members(self, path: Path) -> list[Path]:
+        """The files beside it that have the frames."""
+        module, name = self.lister
+        return cast("list[Path]", getattr(import_module(f".{module}", __package__), name)(path))
+
+    def name_of(self, path: Path) -> str:
+        """What results are called after."""
+        if self.named_after_folder:
+            return path.absolute().parent.name or path.stem
+        return path.name[: -len(next(end for end in self.suffixes if path.name.lower().endswith(end)))]
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("TIFF", TIFF_SUFFIXES, ("tiff_kinds", "open_tiff")),
+    IndexFormat(
+        "OME-TIFF set", (".companion.ome",), ("ome_set", "open_companion"), lister=("ome_set", "companion_members")
+    ),
+)
 """In the order in which they are asked."""
 
 
@@ -55,7 +87,8 @@ def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSetti
     Parameters
     ----------
     paths
-        A file, or those that one recording is spread over, in order.
+        A file, or those that one recording is spread over, in order; or the folder of a microscope's program that has
+        one file in it which describes the others.
     settings
         What the files do not say themselves.
 
@@ -71,12 +104,24 @@ def open_recording(paths: str | Path | Sequence[str | Path], settings: ReadSetti
     given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
     if not given:
         raise InputError("no file given; expected a recording")
+    if given[0].is_dir():
+        indices = [one for one in sorted(given[0].iterdir()) if index_format(one) is not None]
+        given = indices if len(indices) == 1 else given
     return format_of(given[0]).open(given, settings or ReadSettings())
 
 
 def is_recording(path: str | Path) -> bool:
-    """Whether a file has the name of a recording in a known format; it is not opened."""
-    return any(str(path).lower().endswith(format_.suffixes) for format_ in FORMATS)
+    """Whether a file has the name of one with frames, in a known format; it is not opened."""
+    return any(str(path).lower().endswith(one.suffixes) for one in FORMATS if not isinstance(one, IndexFormat))
+
+
+def index_format(path: Path) -> IndexFormat | None:
+    """The format of a file that describes a recording in other files, by name and content; None for other files."""
+    for one in FORMATS:
+        named = isinstance(one, IndexFormat) and path.name.lower().endswith(one.suffixes)
+        if named and (one.recognizes is None or one.recognizes(path)):
+            return cast(IndexFormat, one)
+    return None
 
 
 def format_of(path: Path) -> Format:

@@ -77,7 +77,7 @@ class FileRun:
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
-        stack = self._open.enter_context(open_recording(self._job.source, self._settings.reading))
+        stack = self._open.enter_context(open_recording(self._job.paths, self._settings.reading))
         self._remarks = stack.remarks
         layout = stack.layout
         channels = layout.size("c") or 1

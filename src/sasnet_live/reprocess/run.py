@@ -42,8 +42,9 @@ def reprocess(
     Parameters
     ----------
     inputs
-        TIFF files, patterns such as ``data/*.tif``, or folders (the TIFF files in them). Files that came out of this
-        program registered are left out, see `ReprocessSettings.include_registered`.
+        Files, patterns such as ``data/*.tif``, or folders (the recordings in them). Files of one recording are taken
+        together, see `sasnet_live.recordings.ReadSettings.series`. Those that came out of this program registered are
+        left out, see `ReprocessSettings.include_registered`.
     output
         A TIFF name for a single input; otherwise a folder, which is made if need be: ``NAME_registered.ome.tiff``.
     settings
@@ -69,7 +70,7 @@ def reprocess(
     settings = settings or ReprocessSettings()
     wanted = settings.registrar.output
     kinds = ("rendered", "warped") if wanted == "both" else (wanted,)
-    sources, left_out = expand(inputs, include_registered=settings.include_registered)
+    sources, left_out = expand(inputs, include_registered=settings.include_registered, reading=settings.reading)
     table_path = None if metrics is None else Path(metrics)
     jobs = plan(sources, output, kinds, metrics=table_path, may_exist=settings.overwrite or settings.resume)
     registrar = (make_registrar or RegistrarSettings.make)(settings.registrar)
