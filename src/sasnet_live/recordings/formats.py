@@ -11,6 +11,7 @@ from typing import cast
 from sasnet_live.errors import InputError
 
 from .recording import Recording
+from .safe_xml import root_tag
 from .settings import ReadSettings
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
@@ -76,6 +77,21 @@ FORMATS: tuple[Format, ...] = (
     Format("TIFF", TIFF_SUFFIXES, ("tiff_kinds", "open_tiff")),
     IndexFormat(
         "OME-TIFF set", (".companion.ome",), ("ome_set", "open_companion"), lister=("ome_set", "companion_members")
+    ),
+    IndexFormat(
+        "PrairieView",
+        (".xml",),
+        ("prairieview", "open_prairieview"),
+        lambda path: root_tag(path) == "PVScan",
+        ("prairieview", "prairieview_members"),
+    ),
+    IndexFormat(
+        "ThorImage",
+        (".xml",),
+        ("thorimage", "open_thorimage"),
+        lambda path: root_tag(path) == "ThorImageExperiment",
+        ("thorimage", "thorimage_members"),
+        named_after_folder=True,
     ),
 )
 """In the order in which they are asked."""

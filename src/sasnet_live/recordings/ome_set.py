@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,7 +15,7 @@ from sasnet_live.errors import InputError
 from .recording import Recording, ScanFacts
 from .safe_xml import parse_xml, read_xml
 from .settings import ReadSettings
-from .spread import Grid, Members, SpreadRecording
+from .spread import Grid, Members, SpreadRecording, whole_times
 from .tiff_claims import MOST_FRAMES
 from .tiff_metadata import calibration_of_ome
 from .tiff_peek import peek
@@ -124,7 +123,7 @@ def _open(path: Path, root: ElementTree.Element, settings: ReadSettings) -> Reco
         grid[plane.position, plane.t, plane.z, plane.c] = (file, plane.image) if file >= 0 else (-1, -1)
     members = Members([path.parent / name for name in number], settings)
     try:
-        grid, remarks = _whole(path, grid, members, settings)
+        grid, remarks = whole_times(path, "OME-TIFF set", grid, members.counts, settings)
         known = calibration_of_ome(root)
         known["ome_xml"] = ""  # it describes files, of which the output is none
         spread = Grid(("p", "t", "z", "c"), grid, known)
@@ -133,23 +132,6 @@ def _open(path: Path, root: ElementTree.Element, settings: ReadSettings) -> Reco
     except BaseException:
         members.close()
         raise
-
-
-def _whole(
-    path: Path, grid: np.ndarray[Any, np.dtype[np.int64]], members: Members, settings: ReadSettings
-) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:
-    """The frames that are there: all of them, or the times up to the first that misses one."""
-    counts = np.array([*members.counts, 0])  # the last for files that are none
-    there = (grid[..., 0] >= 0) & (grid[..., 1] < counts[grid[..., 0]])
-    if there.all():
-        return grid, []
-    times = int(np.logical_and.accumulate(there.all(axis=(0, 2, 3))).sum())
-    if not settings.allow_missing or not times:
-        raise InputError(
-            f"{path}: truncated OME-TIFF set, {int(there.sum())} of {there.size} frames are in its files; copy them "
-            "again, or add --allow-missing to use the whole times at its beginning"
-        )
-    return grid[:, :times], [f"{path}: {times} of {grid.shape[1]} times are whole; the others are left out"]
 
 
 def _sizes(path: Path, pixels: Sequence[ElementTree.Element]) -> dict[str, int]:

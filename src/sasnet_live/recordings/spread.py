@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -23,6 +23,26 @@ OPEN_FILES = 8
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 """(..., 2): for each position along the axes, the number of a file and of a frame in it."""
+
+
+class FrameFiles(Protocol):
+    """Files that frames are read from, by the number of a file and that of a frame in it.
+
+    Attributes
+    ----------
+    layouts
+        Of each file; of one shape and data type.
+    """
+
+    layouts: list[Layout]
+
+    def read(self, file: int, frame: int) -> Pixels:
+        """A frame of a file; (H, W), a new array."""
+        ...
+
+    def close(self) -> None:
+        """Close all files; twice is no error."""
+        ...
 
 
 class Members:
@@ -157,7 +177,7 @@ class SpreadRecording(Recording):
     def __init__(
         self,
         path: Path,
-        members: Members,
+        members: FrameFiles,
         grid: Grid,
         settings: ReadSettings,
         scan: ScanFacts,
@@ -187,6 +207,42 @@ class SpreadRecording(Recording):
     def close(self) -> None:
         """Close the files."""
         self._members.close()
+
+
+def whole_times(
+    path: Path, what: str, places: Places, counts: Sequence[int], settings: ReadSettings
+) -> tuple[Places, list[str]]:
+    """The frames that are there: all of them, or where asked for the times up to the first that misses one.
+
+    Parameters
+    ----------
+    path, what
+        The file that describes them, and what they are, for people.
+    places
+        (P, T, Z, C, 2), with the file -1 for frames that are in none.
+    counts
+        Frames in each file.
+
+    Returns
+    -------
+    The places of the times that are whole, and what to say of those left out.
+
+    Raises
+    ------
+    InputError
+        If frames are missing and are not allowed to, or no time is whole.
+    """
+    within = np.array([*counts, 0])  # the last for the file -1
+    there = (places[..., 0] >= 0) & (places[..., 1] < within[places[..., 0]])
+    if there.all():
+        return places, []
+    times = int(np.logical_and.accumulate(there.all(axis=(0, 2, 3))).sum())
+    if not settings.allow_missing or not times:
+        raise InputError(
+            f"{path}: truncated {what}, {int(there.sum())} of {there.size} frames are in its files; copy them again"
+            + ("" if settings.allow_missing else ", or add --allow-missing to use the whole times at its beginning")
+        )
+    return places[:, :times], [f"{path}: {times} of {places.shape[1]} times are whole; the others are left out"]
 
 
 def in_a_row(counts: Sequence[int]) -> Places:
