@@ -75,6 +75,7 @@ def test_info_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert status == 0
     assert lines == {
         "file": str(path),
+        "format": "TIFF",
         "axes": "TCYX",
         "sizes": "4 x 2 x 6 x 8",
         "data type": "uint16",

@@ -15,15 +15,19 @@ from .printing import echo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from sasnet_live.recordings import ReadSettings, ScanFacts
+
 _PACKAGES = ("torch", "numpy", "tifffile", "pymmcore-plus", "ome-writers", "napari", "superqt", "pyqtgraph")
 
 
 def info(
-    file: Annotated[Path | None, typer.Argument(help="A TIFF file to describe.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A recording to describe, or a folder.", show_default=False)
+    ] = None,
     largest_frame: options.LargestFrame = LARGEST_MIB,
 ) -> None:
-    """Show versions, devices and models; or, for a TIFF file, its axes and what was done to it."""
-    _print(_file(file, largest_frame) if file is not None else _installation())
+    """Show versions, devices and models; or, for a recording, its axes, its scan, and what was done to it."""
+    _print(_recordings(file, largest_frame) if file is not None else _installation())
 
 
 def _print(lines: Iterator[tuple[str, str]]) -> None:
@@ -70,6 +74,18 @@ def _models() -> Iterator[tuple[str, str]]:
         yield "model", f"{path.stem}: {describe_weights(path)}"
 
 
+def _scan(scan: ScanFacts) -> Iterator[tuple[str, str]]:
+    """What the file says of the scan."""
+    if scan.microscope:
+        yield "microscope", scan.microscope
+    if scan.bidirectional is not None:
+        yield "lines", "scanned both ways" if scan.bidirectional else "scanned one way: nothing to register"
+    if scan.line_period_s is not None:
+        yield "line period", f"{scan.line_period_s * 1e6:.6g} µs"
+    if scan.line_phase_s is not None:
+        yield "line phase", f"{scan.line_phase_s * 1e6:.6g} µs, as set in the microscope: its frames have it already"
+
+
 def describe_weights(path: Path) -> str:
     """Size, checksum and scores of a weights file, from its header alone: no torch needed."""
     import hashlib
@@ -106,13 +122,26 @@ def _short(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
-    from sasnet_live.recordings import ReadSettings, open_recording
+def _recordings(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
+    from sasnet_live.recordings import ReadSettings, find_recordings
+
+    reading = ReadSettings(largest_mib=largest_mib)
+    for number, found in enumerate(find_recordings([path], reading)):
+        if number:
+            yield "", ""
+        yield from _recording(found.paths, reading)
+
+
+def _recording(paths: tuple[Path, ...], reading: ReadSettings) -> Iterator[tuple[str, str]]:
+    from sasnet_live.recordings import open_recording
     from sasnet_live.sinks.ome_tiff import read_record
 
-    with open_recording(path, ReadSettings(largest_mib=largest_mib)) as stack:
-        layout, remarks = stack.layout, stack.remarks
-    yield "file", str(path)
+    path = paths[0]
+    with open_recording(paths, reading) as stack:
+        layout, remarks, scan = stack.layout, stack.remarks, stack.scan
+        format_name = stack.format_name
+    yield "file", str(path) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    yield "format", format_name
     yield "axes", f"{layout.letters}YX"
     yield "sizes", " x ".join(str(size) for size in layout.shape)
     yield "data type", str(layout.dtype)
@@ -124,6 +153,7 @@ def _file(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
         yield "interval", f"{layout.interval_s:.6g} s"
     if layout.channel_names:
         yield "channels", ", ".join(layout.channel_names)
+    yield from _scan(scan)
     for remark in remarks:
         yield "note", remark.removeprefix(f"{path}: ")
     record = read_record(path)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.recordings import Recording, open_recording
+from sasnet_live.recordings import Recording, ScanFacts, open_recording
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
 from sasnet_live.sinks.tiff_pages import storable
@@ -38,7 +38,7 @@ WORKED_THROUGH = ("p", "z", "t", "c")
 INDEX_COLUMNS = ("p", "t", "z")
 """Names of the axes in the table of figures, as in that of a live session."""
 
-_MAY_DIFFER = ("device", "precision", "software")
+_MAY_DIFFER = ("device", "precision", "software", *(f"scan.{one.name}" for one in fields(ScanFacts)))
 
 
 class FrameRegistrar(SequenceRegistrar, Protocol):
@@ -63,6 +63,7 @@ class FileRun:
         self._tally = Tally()
         self._outputs: list[Path] = []
         self._remarks: tuple[str, ...] = ()
+        self._scan = ScanFacts()
         self._resumed_at = 0
         self._started_s = time.perf_counter()
         self.error = ""
@@ -78,7 +79,9 @@ class FileRun:
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
         stack = self._open.enter_context(open_recording(self._job.paths, self._settings.reading))
-        self._remarks = stack.remarks
+        self._remarks, self._scan = stack.remarks, stack.scan
+        if not self._settings.treat_as_bidirectional:
+            stack.refuse_one_way("add --treat-as-bidirectional if they went both ways")
         layout = stack.layout
         channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
@@ -170,7 +173,9 @@ class FileRun:
         described = {name: value for name, value in self._registrar.describe().items() if value}
         for name in ("geometry", "software"):
             described.pop(name, None)
-        return {"source": self._job.source.name, **described, **settings}
+        scan = {f"scan.{name}": value for name, value in self._scan.in_words().items()}
+        several = {"files": str(len(self._job.paths))} if len(self._job.paths) > 1 else {}
+        return {"source": self._job.source.name, **several, **described, **settings, **scan}
 
     def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], scans: int) -> int:
         """Number of scans that every output already has whole; longer ones are cut to it."""
