@@ -117,6 +117,14 @@ def test_info_of_a_folder_describes_each_recording(tmp_path: Path) -> None:
     assert "ScanImage 2020" in text
 
 
+def test_info_of_a_folder_says_what_cannot_be_read(tmp_path: Path) -> None:
+    save(tmp_path / "one.tif", frames(4))
+    (tmp_path / "two.tif").write_bytes(b"")
+    text = CliRunner().invoke(app, ["info", str(tmp_path)]).stdout
+    assert "ScanImage 2020" in text
+    assert "two.tif: is empty" in text
+
+
 def test_axes_of_a_series_may_be_said(tmp_path: Path) -> None:
     data = frames(8)
     for number, image in enumerate(data):

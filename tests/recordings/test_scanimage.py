@@ -137,10 +137,24 @@ def test_a_volume_may_go_over_the_end_of_a_file(tmp_path: Path) -> None:
     check_written(run([tmp_path], tmp_path / "out"), data, "TZYX")
 
 
-def test_runs_that_begin_anew_are_recordings_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("big", [True, False], ids=["BigTIFF", "TIFF"])
+def test_runs_that_begin_anew_are_recordings_of_their_own(tmp_path: Path, big: bool) -> None:
+    changed = {"SI.hStackManager.framesPerSlice": "3"}
     for number in (1, 2):
-        save(tmp_path / f"trial_{number:05}.tif", frames(3, seed=number), 1, **{"SI.hStackManager.framesPerSlice": "3"})
+        save(tmp_path / f"trial_{number:05}.tif", frames(3, seed=number), 1, big=big, **changed)
     assert [one.name for one in find_recordings([tmp_path])] == ["trial_00001", "trial_00002"]
+
+
+def test_a_file_that_is_missing_in_a_series_is_said(tmp_path: Path) -> None:
+    data = frames(9)
+    for number in (1, 3):
+        part = data[3 * number - 3 : 3 * number]
+        changed = {"SI.hStackManager.framesPerSlice": "9"}
+        save(tmp_path / f"m_{number:05}.tif", part, 3 * number - 2, **changed)
+    report = run([tmp_path], tmp_path / "out")
+    check_written(report, np.concatenate([data[:3], data[6:]]), "TYX")
+    assert any("in the names of its series 2 are missing" in line for line in report.files[0].remarks)
+    assert any("9 images were asked for when it was recorded, 6 are here" in line for line in report.files[0].remarks)
 
 
 def test_a_volume_that_is_not_whole_is_left_out_and_said(tmp_path: Path) -> None:

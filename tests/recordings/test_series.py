@@ -96,7 +96,7 @@ def test_a_damaged_member_is_named(tmp_path: Path, case: str) -> None:
     paths = save_each(tmp_path / "in", frames(FEWEST_IN_SERIES + 1))
     damage(paths[4])
     line = refused(run([tmp_path / "in"], tmp_path / "out"), tmp_path / "out")
-    assert "scan_0005.tif" in line
+    assert line.startswith(str(paths[4]))
     assert message in line
 
 

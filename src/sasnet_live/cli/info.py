@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sasnet_live.errors import InputError
 from sasnet_live.recordings.settings import LARGEST_MIB
 
 from . import options
@@ -126,10 +127,16 @@ def _recordings(path: Path, largest_mib: float) -> Iterator[tuple[str, str]]:
     from sasnet_live.recordings import ReadSettings, find_recordings
 
     reading = ReadSettings(largest_mib=largest_mib)
-    for number, found in enumerate(find_recordings([path], reading)):
+    recordings = find_recordings([path], reading)
+    for number, found in enumerate(recordings):
         if number:
             yield "", ""
-        yield from _recording(found.paths, reading)
+        try:
+            yield from _recording(found.paths, reading)
+        except InputError as error:
+            if len(recordings) == 1:
+                raise
+            yield "not readable", str(error)
 
 
 def _recording(paths: tuple[Path, ...], reading: ReadSettings) -> Iterator[tuple[str, str]]:

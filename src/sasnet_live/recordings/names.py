@@ -15,7 +15,9 @@ _AXIS_WORDS = (
     ("p", ("p", "pos", "position", "xy", "s", "tile")),
     ("t", ("t", "time", "frame", "cycle", "f")),
 )
-"""What stands before a number that is not a time, lower case; `_Ch2_`, `z003`."""
+"""What stands before a number, lower case; `_Ch2_`, `z003`. Numbers behind other words are times, too."""
+
+_LAST_WORD = re.compile(rf"[\W_]+({'|'.join(word for _, words in _AXIS_WORDS for word in words)})$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def common_name(files: Sequence[Path]) -> str:
     begin = names[0]
     while not all(name.startswith(begin) for name in names):
         begin = begin[:-1]
-    return re.sub(r"[\W_]*\d*[\W_]*$", "", begin) or names[0]
+    begin = re.sub(r"[\W_]*\d*[\W_]*$", "", begin)
+    return _LAST_WORD.sub("", begin) or names[0]
 
 
 def _axis(name: str, number: int) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from sasnet_live.errors import InputError
 
+from .names import counted
 from .scanimage_header import (
     ScanImageHeader,
     frame_number,
@@ -17,6 +18,7 @@ from .scanimage_header import (
     scan_facts,
     z_step_um,
 )
+from .series import said_of_gaps
 from .settings import ReadSettings
 from .spread import Grid, Members, SpreadRecording, in_a_row
 from .tiff_peek import Peek
@@ -65,8 +67,8 @@ def continues(before: Peek, after: Peek) -> bool:
     headers = [read_header(one.software, one.description) for one in (before, after)]
     if (headers[0].channels, headers[0].depths) != (headers[1].channels, headers[1].depths):
         return False
-    last, next_ = frame_number(before.last_description), frame_number(after.description)
-    if last is None or next_ is None or last + 1 == next_:
+    first, next_ = frame_number(before.description), frame_number(after.description)
+    if first is None or next_ is None or next_ > first:
         return True
     # Numbers that begin anew are of a new run, unless this file alone is not all that was asked for.
     claimed = headers[0].claimed
@@ -76,7 +78,7 @@ def continues(before: Peek, after: Peek) -> bool:
 def _laid_out(path: Path, members: Members, header: ScanImageHeader, settings: ReadSettings) -> ScanImageRecording:
     places = in_a_row(members.counts)
     channels, depths, flyback = len(header.channels), header.depths, header.flyback
-    remarks = list(members.remarks)
+    remarks = [*members.remarks, *said_of_gaps(path, counted(members.files))]
     if header.volumes and len(places) == header.volumes * depths * channels:
         flyback = 0  # left out by ScanImage itself
     frames = header.frames_at_depth or max(1, len(places) // (depths * channels))

@@ -62,10 +62,15 @@ def _frames(members: Members, found: Counted | None, settings: ReadSettings) -> 
         f"{first}: and {count - 1} more files whose names count up are read as one recording ({words}); --series apart "
         "reads each by itself"
     ]
-    if found.gaps:
-        shown = ", ".join(map(str, found.gaps[:_SHOWN])) + (" and more" if len(found.gaps) > _SHOWN else "")
-        remarks.append(f"{first}: of the numbers in the names of its series {shown} are missing")
-    return grid, remarks
+    return grid, [*remarks, *said_of_gaps(first, found)]
+
+
+def said_of_gaps(path: Path, found: Counted | None) -> list[str]:
+    """What to say of numbers that are missing in the names of a series; nothing if none is."""
+    if found is None or not found.gaps:
+        return []
+    shown = ", ".join(map(str, found.gaps[:_SHOWN])) + (" and more" if len(found.gaps) > _SHOWN else "")
+    return [f"{path}: of the numbers in the names of its series {shown} are missing"]
 
 
 def _one_after_another(members: Members, places: Places) -> tuple[tuple[str, ...], Places]:

@@ -25,8 +25,6 @@ class Peek:
         Texts of the first image.
     is_ome, is_micro_manager
         Whose file it is.
-    last_description
-        Text of the last image.
     """
 
     images: int
@@ -35,7 +33,6 @@ class Peek:
     description: str
     is_ome: bool
     is_micro_manager: bool
-    last_description: str = ""
 
 
 def peek(path: Path) -> Peek | None:
@@ -48,7 +45,6 @@ def peek(path: Path) -> Peek | None:
     with no_tifffile_messages(), tiff:
         try:
             page = tiff.pages.first
-            last = tiff.pages[directories.count - 1] if directories.count > 1 and tiff.is_scanimage else page
             return Peek(
                 images=directories.count,
                 kind=(tuple(page.shape), str(page.dtype)),
@@ -56,7 +52,6 @@ def peek(path: Path) -> Peek | None:
                 description=page.description,
                 is_ome=tiff.is_ome,
                 is_micro_manager=tiff.is_mmstack,
-                last_description=getattr(last, "description", ""),
             )
         except Exception:  # tifffile raises anything for damaged files
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -74,7 +75,7 @@ class FileRun:
         try:
             yield from self.steps()
         except Exception as error:
-            self.error, self.exception = _one_line(error, self._job.source), error
+            self.error, self.exception = _one_line(error, self._job), error
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
@@ -284,11 +285,14 @@ def _refuse_other_record(path: Path, record: Mapping[str, str]) -> None:
         )
 
 
-def _one_line(error: Exception, path: Path) -> str:
-    """An error as one line that names the file."""
+def _one_line(error: Exception, job: Job) -> str:
+    """An error as one line that names a file of the recording."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}; make room or check the disk, then go on with --resume"
     elif not isinstance(error, InputError):
         text = f"{type(error).__name__}: {' '.join(text.split()) or 'no further message'}"
-    return text if str(path) in text else f"{path}: {text}"
+    # Of a recording described by XML, the file may be one that the job does not know by name.
+    beside = text.startswith(f"{job.source.parent}{os.sep}")
+    named = beside or any(str(path) in text for path in job.paths)
+    return text if named else f"{job.source}: {text}"
