@@ -103,6 +103,10 @@ SPOILT: dict[str, tuple[Callable[[str], str], str]] = {
     "a file elsewhere": (lambda xml: xml.replace('"set_1', '"../set_1'), "(../set_1.ome.tif); copy them there"),
     "entities": (lambda xml: xml.replace("<OME", '<!DOCTYPE a [<!ENTITY b "c">]><OME', 1), "has a document type"),
     "broken off": (lambda xml: xml[:-40], "damaged XML"),
+    "frames many times over": (
+        lambda xml: xml.replace("<TiffData", '<TiffData PlaneCount="6"/>' * 400 + "<TiffData", 1),
+        "it names frames many times over",
+    ),
     "more images than there are": (lambda xml: xml.replace('IFD="1"', 'IFD="7"'), "3 of 6 frames are in its files"),
 }
 

@@ -182,6 +182,19 @@ def test_a_cut_off_file_of_a_series_is_refused_by_name(tmp_path: Path) -> None:
     assert "truncated" in message
 
 
+def test_depths_stay_where_they_are_after_a_file_that_is_cut_off(tmp_path: Path) -> None:
+    """What comes after it would be taken for other depths."""
+    data = frames(4, 3)
+    flat = data.reshape(-1, *data.shape[-2:])
+    changed = {"SI.hFastZ.enable": "true", "SI.hStackManager.numSlices": "3", "SI.hFastZ.numVolumes": "4"}
+    paths = [save(tmp_path / f"a_{n:05}.tif", flat[4 * n : 4 * n + 4], 4 * n + 1, **changed) for n in range(3)]
+    paths[1].write_bytes(paths[1].read_bytes()[:-100])
+    report = run([tmp_path], tmp_path / "out", allow_missing=True)
+    check_written(report, data[: report.files[0].frames // 3], "TZYX")
+    assert report.files[0].frames == 6  # 7 whole images are two volumes
+    assert any("a_00001.tif: is damaged or cut off" in line for line in report.files[0].remarks)
+
+
 def test_another_shape_in_a_series_joined_by_hand_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "a_00001.tif", frames(4))
     save(tmp_path / "a_00002.tif", frames(4, shape=(8, 16)), 5)

@@ -100,6 +100,17 @@ def test_a_damaged_member_is_named(tmp_path: Path, case: str) -> None:
     assert message in line
 
 
+@pytest.mark.parametrize("case", DAMAGE)
+def test_what_comes_before_a_damaged_member_is_taken_where_asked(tmp_path: Path, case: str) -> None:
+    data = frames(FEWEST_IN_SERIES + 1)
+    paths = save_each(tmp_path / "in", data)
+    DAMAGE[case][0](paths[4])
+    report = run([tmp_path / "in"], tmp_path / "out", allow_missing=True)
+    check_written(report, data[:4], "TYX")
+    assert any("scan_0005.tif: is damaged or cut off" in line for line in report.files[0].remarks)
+    assert any("4 of 9 times are whole" in line for line in report.files[0].remarks)
+
+
 def test_a_member_of_another_shape_is_named(tmp_path: Path) -> None:
     paths = save_each(tmp_path / "in", frames(4))
     tifffile.imwrite(paths[2], frames(shape=(8, 20)), photometric="minisblack")
@@ -121,6 +132,20 @@ def test_stacks_are_joined_along_time_by_hand(tmp_path: Path) -> None:
     for name, part in (("a_1.tif", data[:3]), ("a_2.tif", data[3:])):
         tifffile.imwrite(folder / name, part, photometric="minisblack", metadata={"axes": "TYX"})
     check_written(run([folder], tmp_path / "out", series="join"), data, "TYX")
+
+
+def test_stacks_are_joined_up_to_one_that_is_cut_off(tmp_path: Path) -> None:
+    data = frames(9)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, part in enumerate((data[:3], data[3:6], data[6:])):
+        tifffile.imwrite(folder / f"a_{number}.tif", part, photometric="minisblack", metadata={"axes": "TYX"})
+    path = folder / "a_1.tif"
+    path.write_bytes(path.read_bytes()[:-400])  # directories of the last frames are at the end
+    report = run([folder], tmp_path / "out", series="join", allow_missing=True)
+    kept = report.files[0].frames
+    assert 3 < kept < 6
+    check_written(report, data[:kept], "TYX")
 
 
 def test_an_output_is_never_one_of_the_members(tmp_path: Path) -> None:

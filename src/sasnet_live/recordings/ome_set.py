@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -107,7 +108,10 @@ def _names(root: ElementTree.Element) -> set[str]:
 def _open(path: Path, root: ElementTree.Element, settings: ReadSettings) -> Recording:
     pixels = root.findall("{*}Image/{*}Pixels")
     sizes = _sizes(path, pixels)
-    planes = list(_planes(path, pixels, sizes))
+    most = 2 * len(pixels) * math.prod(sizes.values()) + 1000
+    planes = list(islice(_planes(path, pixels, sizes), most + 1))
+    if len(planes) > most:
+        raise InputError(f"{path}: damaged OME-XML, it names frames many times over; copy or export it again")
     names = list(dict.fromkeys(plane.file or path.name for plane in planes))
     missing = [name for name in names if _beside(path, name) is None]
     if missing and not settings.allow_missing:

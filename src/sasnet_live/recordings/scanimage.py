@@ -76,7 +76,7 @@ def continues(before: Peek, after: Peek) -> bool:
 
 
 def _laid_out(path: Path, members: Members, header: ScanImageHeader, settings: ReadSettings) -> ScanImageRecording:
-    places = in_a_row(members.counts)
+    places = in_a_row(members)
     channels, depths, flyback = len(header.channels), header.depths, header.flyback
     remarks = [*members.remarks, *said_of_gaps(path, counted(members.files))]
     if header.volumes and len(places) == header.volumes * depths * channels:

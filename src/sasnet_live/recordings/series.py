@@ -13,9 +13,10 @@ from sasnet_live.errors import InputError
 from .names import Counted, counted, pattern_of
 from .recording import ScanFacts
 from .settings import ReadSettings
-from .spread import Grid, Members, Places, SpreadRecording, in_a_row
+from .spread import Grid, Members, Places, SpreadRecording, in_a_row, whole_times
 from .tiff_peek import peek
 
+_ORDER = ("p", "t", "z", "c")
 _SHOWN = 5
 """Missing numbers that are named one by one."""
 
@@ -45,24 +46,26 @@ def _frames(members: Members, found: Counted | None, settings: ReadSettings) -> 
     first = members.files[0]
     known = _known(members)
     count = len(members.files)
-    places: Places = in_a_row(members.counts)
     if found is None:
-        axes, places = _one_after_another(members, places)
+        axes, places = _one_after_another(members)
         said = f"{first}: and {count - 1} more files are read as one recording"
         return Grid(axes, places, known), [f"{said}; --series apart reads each by itself"]
-    if set(members.counts) != {1}:
-        wrong = next(n for n, frames in enumerate(members.counts) if frames != 1)
+    if set(members.counts) - {0, 1}:
+        wrong = next(n for n, frames in enumerate(members.counts) if frames > 1)
         raise InputError(
             f"{members.files[wrong]}: holds {members.counts[wrong]} frames, {first.name} one; expected one in each "
             "file of a series: take it out, or read each by itself with --series apart"
         )
-    grid = Grid(found.axes, places.reshape(*found.sizes, 2), known)
+    sizes = [dict(zip(found.axes, found.sizes, strict=True)).get(axis, 1) for axis in _ORDER]
+    places = np.stack([np.arange(count), np.zeros(count, int)], axis=-1).astype(np.int64).reshape(*sizes, 2)
+    places, cut = whole_times(first, "series", places, members.counts, settings)
+    grid = Grid(_ORDER, places, known)
     words = ", ".join(f"{size} {axis.upper()}" for axis, size in zip(found.axes, found.sizes, strict=True))
     remarks = [
         f"{first}: and {count - 1} more files whose names count up are read as one recording ({words}); --series apart "
         "reads each by itself"
     ]
-    return grid, [*remarks, *said_of_gaps(first, found)]
+    return grid, [*remarks, *said_of_gaps(first, found), *cut]
 
 
 def said_of_gaps(path: Path, found: Counted | None) -> list[str]:
@@ -73,9 +76,10 @@ def said_of_gaps(path: Path, found: Counted | None) -> list[str]:
     return [f"{path}: of the numbers in the names of its series {shown} are missing"]
 
 
-def _one_after_another(members: Members, places: Places) -> tuple[tuple[str, ...], Places]:
-    """Files of one kind of axes, joined along time."""
-    layouts = members.layouts
+def _one_after_another(members: Members) -> tuple[tuple[str, ...], Places]:
+    """Files of one kind of axes, joined along time; up to the first that is not whole."""
+    places = in_a_row(members)
+    layouts = members.layouts[: None if members.damaged is None else members.damaged + 1]
     axes = layouts[0].axes
     rest = [tuple(layout.size(axis) for axis in axes if axis != "t") for layout in layouts]
     if any(layout.axes != axes for layout in layouts) or len(set(rest)) > 1:
@@ -87,7 +91,9 @@ def _one_after_another(members: Members, places: Places) -> tuple[tuple[str, ...
             "read each by itself with --series apart"
         )
     pieces, start = [], 0
-    for layout, count in zip(layouts, members.counts, strict=True):
+    for layout, count in zip(layouts, members.counts, strict=False):
+        if not count:
+            break
         piece = places[start : start + count].reshape(*(size or 1 for size in layout.sizes), 2)
         start += count
         pieces.append(np.moveaxis(piece, axes.index("t"), 0) if "t" in axes else piece[None])

@@ -57,6 +57,17 @@ class Members:
     plain
         See `TiffStack`.
 
+    Attributes
+    ----------
+    files
+        In order.
+    counts
+        Frames in each file. Where some may be missing, those that are whole: of a file that cannot be read, none.
+    damaged
+        Number of the first file that is not whole, where that is allowed; None if all are.
+    remarks
+        What to say of them.
+
     Raises
     ------
     InputError
@@ -68,21 +79,15 @@ class Members:
         self._settings, self._plain = replace(settings, axes=None), plain
         self._open: OrderedDict[int, TiffStack] = OrderedDict()
         self.layouts: list[Layout] = []
+        self.counts: list[int] = []
+        self.damaged: int | None = None
         self.remarks: list[str] = []
         try:
             for number in range(len(self.files)):
-                stack = self._stack(number)
-                self._refuse_other(stack)
-                self.layouts.append(stack.layout)
-                self.remarks += stack.remarks
+                self._look_at(number)
         except BaseException:
             self.close()
             raise
-
-    @property
-    def counts(self) -> list[int]:
-        """Frames in each file."""
-        return [layout.frames or 0 for layout in self.layouts]
 
     def read(self, file: int, frame: int) -> Pixels:
         """A frame of a file; (H, W)."""
@@ -93,11 +98,33 @@ class Members:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _stack(self, number: int) -> TiffStack:
+    def _look_at(self, number: int) -> None:
+        """Check a file."""
+        try:
+            stack = self._stack(number, replace(self._settings, allow_missing=False))
+        except InputError:
+            if not self._settings.allow_missing:
+                raise
+            self.damaged = number if self.damaged is None else self.damaged
+            self.remarks.append(f"{self.files[number]}: is damaged or cut off; what is whole of it is used")
+            try:
+                stack = self._stack(number, self._settings)
+            except InputError:
+                if not number:
+                    raise
+                self.layouts.append(self.layouts[0])
+                self.counts.append(0)
+                return
+        self._refuse_other(stack)
+        self.layouts.append(stack.layout)
+        self.counts.append(stack.layout.frames or 0)
+        self.remarks += stack.remarks
+
+    def _stack(self, number: int, settings: ReadSettings | None = None) -> TiffStack:
         if number not in self._open:
             while len(self._open) >= OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
-            self._open[number] = TiffStack(self.files[number], self._settings, plain=self._plain)
+            self._open[number] = TiffStack(self.files[number], settings or self._settings, plain=self._plain)
         self._open.move_to_end(number)
         return self._open[number]
 
@@ -245,8 +272,9 @@ def whole_times(
     return places[:, :times], [f"{path}: {times} of {places.shape[1]} times are whole; the others are left out"]
 
 
-def in_a_row(counts: Sequence[int]) -> Places:
-    """(n, 2): the frames of files of so many frames, one after another."""
+def in_a_row(members: Members) -> Places:
+    """(n, 2): the frames of all files, one after another; up to the first that is not whole."""
+    counts = members.counts[: None if members.damaged is None else members.damaged + 1]
     files = np.repeat(np.arange(len(counts)), counts)
     frames = np.concatenate([np.arange(count) for count in counts])
     return np.stack([files, frames], axis=-1).astype(np.int64)

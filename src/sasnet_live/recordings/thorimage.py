@@ -185,13 +185,14 @@ def _open_tiff(path: Path, files: list[Path], experiment: Experiment, settings: 
     tiles = sorted({place[0] for place in found})
     times = experiment.times if experiment.whole else min(experiment.times, max(place[1] for place in found))
     sizes = (len(tiles), max(times, 1), experiment.depths, len(experiment.channels))
+    if len(tiles) * times * experiment.depths * len(experiment.channels) > MOST_FRAMES:
+        raise InputError(f"{path}: damaged XML, it claims {times} times in {len(tiles)} regions; copy it again")
     ordered = list(found.values())
     number = {file: n for n, file in enumerate(ordered)}
-    grid: Places = np.zeros((*sizes, 2), np.int64)
-    for index in np.ndindex(*sizes):
-        p, t, z, c = index
-        place = (tiles[p], t + 1, z + 1, c)
-        grid[index] = (number[found[place]] if place in found else -1, 0)
+    grid: Places = np.full((*sizes, 2), (-1, 0), np.int64)
+    for (tile, t, z, c), file in found.items():
+        if 1 <= t <= sizes[1] and 1 <= z <= sizes[2]:
+            grid[tiles.index(tile), t - 1, z - 1, c, 0] = number[file]
     members = Members(ordered, settings)
     try:
         shape = members.layouts[0].frame_shape
@@ -200,7 +201,7 @@ def _open_tiff(path: Path, files: list[Path], experiment: Experiment, settings: 
                 f"{ordered[0]}: has frames of {shape[0]}x{shape[1]}, {path.name} says "
                 f"{experiment.frame_shape[0]}x{experiment.frame_shape[1]}; are they of one experiment?"
             )
-        if set(members.counts) != {1}:
+        if set(members.counts) - {0, 1}:
             raise InputError(
                 f"{path}: its TIFF files hold several images; expected one in each: read them by themselves"
             )
