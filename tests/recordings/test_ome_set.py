@@ -127,4 +127,5 @@ def test_a_pointer_to_nothing_leaves_a_file_by_itself(tmp_path: Path) -> None:
     paths = save(tmp_path / "in", data)
     paths[0].unlink()
     check_written(run(paths[1:], tmp_path / "out"), data[1, 0], "YX")
-    np.testing.assert_array_equal(open_recording(paths[1]).read(), data[1, 0])
+    with open_recording(paths[1]) as stack:
+        np.testing.assert_array_equal(stack.read(), data[1, 0])

@@ -166,6 +166,18 @@ def test_a_volume_that_is_not_whole_is_left_out_and_said(tmp_path: Path) -> None
     assert any("the last 3 images are less than a whole volume of 4" in line for line in report.files[0].remarks)
 
 
+@pytest.mark.parametrize(("images", "depths"), [(17, 1), (20, 2), (29, 2), (7, 1)])
+def test_a_stack_that_was_stopped_is_read_depth_by_depth(tmp_path: Path, images: int, depths: int) -> None:
+    """Ten frames at a depth, five depths asked for: what follows the last whole depth is left out."""
+    data = frames(images)
+    changed = {"SI.hStackManager.numSlices": "5", "SI.hStackManager.framesPerSlice": "10"}
+    report = run([save(tmp_path / "a.tif", data, **changed)], tmp_path / "out")
+    each = min(10, images)
+    whole = data[: each * depths].reshape(depths, each, *data.shape[-2:]).swapaxes(0, 1)
+    check_written(report, whole[:, 0] if depths == 1 else whole, "TYX" if depths == 1 else "TZYX")
+    assert any(f"{depths} of 5 depths are whole" in line for line in report.files[0].remarks)
+
+
 def test_less_than_one_volume_is_refused(tmp_path: Path) -> None:
     changed = {"SI.hFastZ.enable": "true", "SI.hStackManager.numSlices": "4", "SI.hFastZ.numVolumes": "9"}
     path = save(tmp_path / "a.tif", frames(3), **changed)

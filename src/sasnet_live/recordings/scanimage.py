@@ -86,8 +86,12 @@ def _laid_out(path: Path, members: Members, header: ScanImageHeader, settings: R
         frames = 1  # nothing is interleaved with them
     volume = channels * frames * (depths + flyback)
     volumes, rest = divmod(len(places), volume)
-    if not volumes and frames > 1:  # of a stack that was stopped, with fewer frames at a depth
-        frames, volume, volumes, rest = 1, channels * depths, *divmod(len(places), channels * depths)
+    if not volumes and header.volumes == 1 and len(places) >= channels:  # a stack that was stopped on its way
+        frames = min(frames, len(places) // channels)
+        reached, depths = depths, len(places) // (channels * frames)
+        flyback, volume, volumes = 0, channels * frames * depths, 1
+        rest = len(places) - volume
+        remarks.append(f"{path}: {depths} of {reached} depths are whole; the scan was stopped, or files are missing")
     if not volumes:
         raise InputError(
             f"{path}: holds {len(places)} images; expected {volume} or more: {channels} channels x {depths} depths"
@@ -95,7 +99,10 @@ def _laid_out(path: Path, members: Members, header: ScanImageHeader, settings: R
             + ". Say what they are with --axes TYX, or give all files of the recording"
         )
     if rest:
-        remarks.append(f"{path}: the last {rest} images are less than a whole volume of {volume} and are left out")
+        left = (
+            f"the last {rest} images are less than a whole {'volume' if depths > 1 else 'set of channels'} of {volume}"
+        )
+        remarks.append(f"{path}: {left} and are left out")
     if flyback:
         remarks.append(f"{path}: {flyback} frames of flyback after each volume of {depths} depths are left out")
     claimed = header.claimed
@@ -104,7 +111,7 @@ def _laid_out(path: Path, members: Members, header: ScanImageHeader, settings: R
             f"{path}: {claimed} images were asked for when it was recorded, {len(places)} are here: it was stopped, or "
             "others of its files are missing"
         )
-    if header.flag("SI.hRoiManager.mroiEnable") and "SI.hRoiManager.mroiEnable" in header.settings:
+    if header.flag("SI.hRoiManager.mroiEnable"):
         remarks.append(f"{path}: may hold several regions one below another; register each by itself")
     grid = places[: volumes * volume].reshape(volumes, depths + flyback, frames, channels, 2)[:, :depths]
     grid = grid.transpose(0, 2, 1, 3, 4).reshape(volumes * frames, depths, channels, 2)
