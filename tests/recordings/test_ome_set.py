@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from sasnet_live.errors import InputError
 from sasnet_live.recordings import find_recordings, open_recording
-from scanner_files import Array, check_written, frames, refused, run
+from sasnet_live.reprocess import ReprocessSettings, reprocess
+from scanner_files import Array, check_written, frames, make, refused, run
 
 HEAD = '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{}">'
 
@@ -120,6 +122,14 @@ def test_a_spoilt_description_is_refused_in_one_line(tmp_path: Path, case: str) 
     # Beside the file of the name that is asked for, one of this name must never be opened.
     tifffile.imwrite(tmp_path / "set_1.ome.tif", frames(2), photometric="minisblack")
     assert message in refused(run([path], tmp_path / "out"), tmp_path / "out")
+
+
+def test_no_file_of_a_set_is_written_to(tmp_path: Path) -> None:
+    paths = save(tmp_path / "in", frames(3, 1))
+    before = {one: one.read_bytes() for one in paths}
+    with pytest.raises(InputError, match="is an input and an output"):
+        reprocess(paths[:1], paths[2], ReprocessSettings(overwrite=True), make_registrar=make)
+    assert {one: one.read_bytes() for one in paths} == before
 
 
 def test_a_pointer_to_nothing_leaves_a_file_by_itself(tmp_path: Path) -> None:

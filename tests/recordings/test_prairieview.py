@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from sasnet_live.errors import InputError
 from sasnet_live.recordings import find_recordings, open_recording
-from scanner_files import Array, check_written, frames, refused, run, two_photon
+from sasnet_live.reprocess import ReprocessSettings, reprocess
+from scanner_files import Array, check_written, frames, make, refused, run, two_photon
 
 STATE = """
   <PVStateShard>
@@ -214,6 +217,20 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, case: str) -> None:
     spoil(path)
     line = refused(run([path], tmp_path / "out"), tmp_path / "out")
     assert message in line
+
+
+@pytest.mark.parametrize("name", [file_name(0, 0, 2), "s.xml"])
+def test_no_file_of_a_recording_is_written_to(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / "in", frames(1, 6, 1))
+    before = {one: one.read_bytes() for one in path.parent.iterdir()}
+    if name == path.name:
+        os.link(path, path.parent / "link.tif")
+        name = "link.tif"
+        before[path.parent / name] = path.read_bytes()
+    settings = ReprocessSettings(overwrite=True)
+    with pytest.raises(InputError, match="is an input and an output"):
+        reprocess([path], path.parent / name, settings, make_registrar=make)
+    assert {one: one.read_bytes() for one in path.parent.iterdir()} == before
 
 
 def test_what_is_whole_is_taken_where_asked(tmp_path: Path) -> None:

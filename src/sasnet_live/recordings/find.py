@@ -81,6 +81,19 @@ def group(files: Sequence[Path], settings: ReadSettings) -> list[Found]:
     return sorted(found, key=lambda one: min(place[path] for path in one.paths if path in place))
 
 
+def files_read(found: Found) -> list[Path]:
+    """All files that are read of a recording, also those that only the given ones name; none may be written to."""
+    first = found.paths[0]
+    format_ = index_format(first)
+    with suppress(InputError):  # of a damaged one, its reader says what is wrong
+        if format_ is not None:
+            return [*found.paths, *format_.members(first)]
+        look = peek(first) if first.name.lower().endswith(TIFF_SUFFIXES) else None
+        if look is not None and look.is_ome and not look.is_micro_manager:
+            return [*found.paths, *files_of_set(first, look.description)]
+    return list(found.paths)
+
+
 def find_recordings(inputs: Sequence[str | Path], settings: ReadSettings | None = None) -> list[Found]:
     """The recordings that names, patterns and folders stand for, each once."""
     files = list(dict.fromkeys(path for given in inputs for path in files_of(given)))

@@ -17,7 +17,7 @@ from sasnet_live.files import (
     refuse_present,
     renamed,
 )
-from sasnet_live.recordings.find import Found, files_of, group
+from sasnet_live.recordings.find import Found, files_of, files_read, group
 from sasnet_live.recordings.formats import TIFF_SUFFIXES
 from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.sinks.ome_tiff import is_registered
@@ -123,7 +123,7 @@ def plan(
         name = output if is_file else output / f"{source.name}_registered.ome.tiff"
         jobs.append(Job(source.paths, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}))
     targets = [target for job in jobs for target in job.targets.values()]
-    inputs = [path for job in jobs for path in job.paths]
+    inputs = [path for source in sources for path in files_read(source)]
     _refuse_inputs(inputs, targets if metrics is None else [*targets, metrics])
     _refuse_two_of_one_name(jobs)
     if not may_exist:
