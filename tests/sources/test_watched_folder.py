@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 import tifffile
 
-import sasnet_live.sources.folder as folder_module
 from sasnet_live.errors import InputError
 from sasnet_live.layout import Layout
-from sasnet_live.recordings.tiff import TiffStack
+from sasnet_live.recordings import tiff_kinds
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, is_registered
 from sasnet_live.sources.folder import FolderSource
 from sasnet_live.sources.folder_listing import natural_order
@@ -224,8 +223,9 @@ def test_a_file_that_may_not_be_read_is_named_and_read_once_it_may(watch: Watch)
 
 def test_whatever_goes_wrong_with_a_file_the_others_go_on(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exceptions that nobody has thought of, when a file is opened and when a frame is read."""
+    real = tiff_kinds.TiffStack
 
-    class Stack(TiffStack):
+    class Stack(real):  # type: ignore[misc, valid-type]
         def __init__(self, path: Path, *more: Any) -> None:
             if path.name == "b.tif":
                 raise MemoryError
@@ -236,7 +236,7 @@ def test_whatever_goes_wrong_with_a_file_the_others_go_on(watch: Watch, monkeypa
                 raise ZeroDivisionError("what is\nthis")
             return super().read(index)
 
-    monkeypatch.setattr(folder_module, "open_recording", Stack)
+    monkeypatch.setattr(tiff_kinds, "TiffStack", Stack)
     for name, numbers in (("a", (1,)), ("b", (2,)), ("c", (3, 4)), ("d", (5,))):
         write(watch.folder / f"{name}.tif", *numbers)
     watch.start().until(1, 5)
@@ -448,15 +448,16 @@ def test_a_folder_that_goes_and_comes_back_is_named_and_nothing_is_delivered_twi
 def test_a_drive_that_fails_in_the_middle_of_a_file_costs_no_frame(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    real = tiff_kinds.TiffStack
     calls = iter(range(100))
 
-    class Stack(TiffStack):
+    class Stack(real):  # type: ignore[misc, valid-type]
         def read(self, index: Any = None) -> Any:
             if next(calls) in (2, 3):
                 raise OSError(116, "Stale file handle")
             return super().read(index)
 
-    monkeypatch.setattr(folder_module, "open_recording", Stack)
+    monkeypatch.setattr(tiff_kinds, "TiffStack", Stack)
     write(watch.folder / "a.tif", 1, 2, 3, 4)
     watch.start().until(1, 2, 3, 4)
     assert watch.source.problems == ()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sasnet_live.errors import InputError
 from sasnet_live.recordings.settings import ReadSettings
 
 from .printing import echo
@@ -14,17 +15,21 @@ from .printing import echo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from sasnet_live.recordings import ReadSettings, ScanFacts
+
 _PACKAGES = ("torch", "numpy", "tifffile", "pymmcore-plus", "ome-writers", "napari", "superqt", "pyqtgraph")
 
 
 def info(
-    file: Annotated[Path | None, typer.Argument(help="A recording to describe.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A recording to describe, or a folder.", show_default=False)
+    ] = None,
     *,
     reading: ReadSettings,
 ) -> None:
-    """Show versions, devices and models; or, for a recording, its axes and what was done to it."""
+    """Show versions, devices and models; or, for a recording, its axes, its scan, and what was done to it."""
     file = file or next(iter(reading.passes_in_files), None)
-    _print(_file(file, reading) if file is not None else _installation())
+    _print(_recordings(file, reading) if file is not None else _installation())
 
 
 def _print(lines: Iterator[tuple[str, str]]) -> None:
@@ -71,6 +76,18 @@ def _models() -> Iterator[tuple[str, str]]:
         yield "model", f"{path.stem}: {describe_weights(path)}"
 
 
+def _scan(scan: ScanFacts) -> Iterator[tuple[str, str]]:
+    """What the file says of the scan."""
+    if scan.microscope:
+        yield "microscope", scan.microscope
+    if scan.bidirectional is not None:
+        yield "lines", "scanned both ways" if scan.bidirectional else "scanned one way: nothing to register"
+    if scan.line_period_s is not None:
+        yield "line period", f"{scan.line_period_s * 1e6:.6g} µs"
+    if scan.line_phase_s is not None:
+        yield "line phase", f"{scan.line_phase_s * 1e6:.6g} µs, as set in the microscope: its frames have it already"
+
+
 def describe_weights(path: Path) -> str:
     """Size, checksum and scores of a weights file, from its header alone: no torch needed."""
     import hashlib
@@ -107,13 +124,30 @@ def _short(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _file(path: Path, reading: ReadSettings) -> Iterator[tuple[str, str]]:
+def _recordings(path: Path, reading: ReadSettings) -> Iterator[tuple[str, str]]:
+    from sasnet_live.recordings import find_recordings
+
+    recordings = find_recordings([path], reading)
+    for number, found in enumerate(recordings):
+        if number:
+            yield "", ""
+        try:
+            yield from _recording(found.paths, reading)
+        except InputError as error:
+            if len(recordings) == 1:
+                raise
+            yield "not readable", str(error)
+
+
+def _recording(paths: tuple[Path, ...], reading: ReadSettings) -> Iterator[tuple[str, str]]:
     from sasnet_live.recordings import open_recording
     from sasnet_live.sinks.ome_tiff import read_record
 
-    with open_recording(path, reading) as stack:
-        layout, remarks, format_name = stack.layout, stack.remarks, stack.format_name
-    yield "file", str(path)
+    path = paths[0]
+    with open_recording(paths, reading) as stack:
+        layout, remarks, scan = stack.layout, stack.remarks, stack.scan
+        format_name = stack.format_name
+    yield "file", str(path) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
     yield "format", format_name
     yield "axes", f"{layout.letters}YX"
     yield "sizes", " x ".join(str(size) for size in layout.shape)
@@ -126,6 +160,7 @@ def _file(path: Path, reading: ReadSettings) -> Iterator[tuple[str, str]]:
         yield "interval", f"{layout.interval_s:.6g} s"
     if layout.channel_names:
         yield "channels", ", ".join(layout.channel_names)
+    yield from _scan(scan)
     for remark in remarks:
         yield "note", remark.removeprefix(f"{path}: ")
     record = read_record(path)

@@ -46,18 +46,21 @@ def raster_pair_entries(folder: Path, geometry: ScanGeometry | None) -> list[Ent
 
 
 def raw_entries(folder: Path, geometry: ScanGeometry | None) -> list[Entry]:
-    """Every frame of every TIFF."""
-    from sasnet_live.recordings import open_recording
+    """Every frame of every recording."""
+    from sasnet_live.recordings import find_recordings, open_recording
 
     scan = geometry or ScanGeometry()
     entries = []
-    for path in _tiffs(folder):
-        with open_recording(path) as stack:
+    for found in find_recordings([folder]):
+        paths = found.paths
+        stem = found.name if len(paths) > 1 else paths[0].stem
+        with open_recording(paths) as stack:
+            stack.refuse_one_way("take it out")
             indices = list(stack.layout.indices())
-            recording = path.stem if stack.layout.axes == ("t",) and len(indices) > 1 else ""
+            recording = stem if stack.layout.axes == ("t",) and len(indices) > 1 else ""
         for number, index in enumerate(indices):
-            name = path.stem if len(indices) == 1 else f"{path.stem}-{number:05d}"
-            entries.append(Entry(name, "raw", partial(_raw, path, index, name, scan, recording, number), recording))
+            name = stem if len(indices) == 1 else f"{stem}-{number:05d}"
+            entries.append(Entry(name, "raw", partial(_raw, paths, index, name, scan, recording, number), recording))
     return entries
 
 
@@ -150,10 +153,12 @@ def _interleaved(path: Path) -> Case:
     return case_of_raw(path.stem, "interleaved", raw, _INTERLEAVED, truth=forward[1::2].copy())
 
 
-def _raw(path: Path, index: dict[str, int], name: str, geometry: ScanGeometry, recording: str, number: int) -> Case:
+def _raw(
+    paths: tuple[Path, ...], index: dict[str, int], name: str, geometry: ScanGeometry, recording: str, number: int
+) -> Case:
     from sasnet_live.recordings import open_recording
 
-    with open_recording(path) as stack:
+    with open_recording(paths) as stack:
         return case_of_raw(name, "raw", stack.read(index), geometry, recording=recording, number=number)
 
 

@@ -9,28 +9,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "Found": "find",
     "ReadSettings": "settings",
     "Recording": "recording",
     "ScanFacts": "recording",
     "VolumeRecording": "volumes",
     "VolumeSettings": "volume_settings",
+    "find_recordings": "find",
     "is_recording": "formats",
     "open_recording": "formats",
     "open_volume": "volumes",
 }
 
 __all__ = [
+    "Found",
     "ReadSettings",
     "Recording",
     "ScanFacts",
     "VolumeRecording",
     "VolumeSettings",
+    "find_recordings",
     "is_recording",
     "open_recording",
     "open_volume",
 ]
 
 if TYPE_CHECKING:
+    from .find import Found, find_recordings
     from .formats import is_recording, open_recording
     from .recording import Recording, ScanFacts
     from .settings import ReadSettings

@@ -12,6 +12,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.geometry import ScanGeometry
 
 from .recording import Recording
+from .safe_xml import root_tag
 from .settings import ReadSettings
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
@@ -66,10 +67,55 @@ class Format:
         return cast(ReadSettings, getattr(import_module(f".{module}", __package__), name)(paths, settings))
 
 
+@dataclass(frozen=True)
+class IndexFormat(Format):
+    """Files without frames that describe a recording whose frames lie in other files beside them.
+
+    Attributes
+    ----------
+    lister
+        Module in this package and function in it: the files that are there of those described, of a path.
+    named_after_folder
+        Whether results are called after the folder, because the file always has the same name.
+    """
+
+    lister: tuple[str, str] = ("", "")
+    named_after_folder: bool = False
+
+    def members(self, path: Path) -> list[Path]:
+        """The files beside it that have the frames."""
+        module, name = self.lister
+        return cast("list[Path]", getattr(import_module(f".{module}", __package__), name)(path))
+
+    def name_of(self, path: Path) -> str:
+        """What results are called after."""
+        if self.named_after_folder:
+            return path.absolute().parent.name or path.stem
+        return path.name[: -len(next(end for end in self.suffixes if path.name.lower().endswith(end)))]
+
+
 RAW = Format("raw binary", (".raw", ".bin", ".dat"), ("raw_binary", "open_raw"), collected=False)
 
 FORMATS: tuple[Format, ...] = (
-    Format("TIFF", TIFF_SUFFIXES, ("tiff", "open_tiff")),
+    Format("TIFF", TIFF_SUFFIXES, ("tiff_kinds", "open_tiff")),
+    IndexFormat(
+        "OME-TIFF set", (".companion.ome",), ("ome_set", "open_companion"), lister=("ome_set", "companion_members")
+    ),
+    IndexFormat(
+        "PrairieView",
+        (".xml",),
+        ("prairieview", "open_prairieview"),
+        recognizes=lambda path: root_tag(path) == "PVScan",
+        lister=("prairieview", "prairieview_members"),
+    ),
+    IndexFormat(
+        "ThorImage",
+        (".xml",),
+        ("thorimage", "open_thorimage"),
+        recognizes=lambda path: root_tag(path) == "ThorImageExperiment",
+        lister=("thorimage", "thorimage_members"),
+        named_after_folder=True,
+    ),
     Format("NumPy", (".npy",), ("numpy_files", "open_npy")),
     Format("NumPy zip", (".npz",), ("numpy_files", "open_npz"), has_datasets=True),
     Format("HDF5", (".h5", ".hdf5", ".hdf", ".he5"), ("hdf5", "open_hdf5"), has_datasets=True),
@@ -94,7 +140,8 @@ def open_recording(
     Parameters
     ----------
     paths
-        A file, or those that one recording is spread over, in order; none where settings name two files as passes.
+        A file, or those that one recording is spread over, in order; none where settings name two files as passes. Or
+        the folder of a microscope's program that has one file in it which describes the others.
     settings
         What the files do not say themselves.
     geometry
@@ -111,6 +158,9 @@ def open_recording(
     """
     given = [Path(one) for one in ([paths] if isinstance(paths, str | Path) else paths)]
     settings = settings or ReadSettings()
+    if given and given[0].is_dir():
+        indices = [one for one in sorted(given[0].iterdir()) if index_format(one) is not None]
+        given = indices if len(indices) == 1 else given
     if given:
         settings = format_of(given[0], settings).complete(given, settings)
     if settings.passes is not None:
@@ -124,7 +174,7 @@ def open_recording(
 
 
 def is_recording(path: str | Path, *, folders: bool = True) -> bool:
-    """Whether a file has the name of a recording in a known format; it is not opened.
+    """Whether a file has the name of one with frames, in a known format; it is not opened.
 
     Parameters
     ----------
@@ -134,7 +184,16 @@ def is_recording(path: str | Path, *, folders: bool = True) -> bool:
         Whether the formats count whose recordings are folders.
     """
     asked = [one for one in FORMATS if one.collected and (folders or not one.is_folder)]
-    return any(str(path).lower().endswith(one.suffixes) for one in asked)
+    return any(str(path).lower().endswith(one.suffixes) for one in asked if not isinstance(one, IndexFormat))
+
+
+def index_format(path: Path) -> IndexFormat | None:
+    """The format of a file that describes a recording in other files, by name and content; None for other files."""
+    for one in FORMATS:
+        named = isinstance(one, IndexFormat) and path.name.lower().endswith(one.suffixes)
+        if named and (one.recognizes is None or one.recognizes(path)):
+            return cast(IndexFormat, one)
+    return None
 
 
 def format_of(path: Path, settings: ReadSettings | None = None) -> Format:

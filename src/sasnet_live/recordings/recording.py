@@ -38,6 +38,17 @@ class ScanFacts:
     line_period_s: float | None = None
     microscope: str = ""
 
+    def in_words(self) -> dict[str, str]:
+        """What is known, for people and for the record of an output, by name."""
+        known = {
+            "bidirectional": None if self.bidirectional is None else "yes" if self.bidirectional else "no",
+            "line_phase_s": None if self.line_phase_s is None else f"{self.line_phase_s:g}",
+            "line_axis": self.line_axis,
+            "line_period_s": None if self.line_period_s is None else f"{self.line_period_s:g}",
+            "microscope": self.microscope or None,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
 
 class Recording(ABC):
     """Frames of one shape and data type on disk, read one at a time.
@@ -108,6 +119,21 @@ class Recording(ABC):
     def __len__(self) -> int:
         """Number of frames."""
         return self.layout.frames or 0
+
+    def refuse_one_way(self, remedy: str) -> None:
+        """Refuse a recording that says itself that its lines went one way; `remedy` is what to do if it is wrong.
+
+        Raises
+        ------
+        InputError
+            With what the file says.
+        """
+        if self.scan.bidirectional is False:
+            by = f" ({self.scan.microscope})" if self.scan.microscope else ""
+            raise InputError(
+                f"{self.path}: says that its lines were scanned one way only{by}, so that no pass went backward and "
+                f"there is nothing to register; {remedy}"
+            )
 
     def frame(self, number: int) -> Pixels:
         """Frame `number`, from 0, in the order of the axes; (H, W)."""

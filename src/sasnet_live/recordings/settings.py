@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sasnet_live.errors import InputError
 from sasnet_live.parameters import check_values, parameter
@@ -17,6 +18,12 @@ ten times as much, and a small file may claim to unpack to far more."""
 _DTYPE = re.compile(r"(u?int(8|16|32|64)|float(16|32|64))|[<>=|]?([iu][1248]|f[248])")
 
 _WHAT_IS_READ = ("dataset", "raw_shape", "raw_dtype", "raw_offset", "passes")
+
+FEWEST_IN_SERIES = 8
+"""Files of one frame each, of names that count up, from which on they are taken for one recording: fewer may well be
+single pictures, and as many in a row are a scan over time."""
+
+SeriesKind = Literal["auto", "join", "apart"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class ReadSettings:
     passes
         Forward and backward images of a scan that was recorded as two: two files, two channels of a recording by number
         or name, or two of its datasets.
+    series
+        Which files are one recording. "auto": those that say so themselves, and `FEWEST_IN_SERIES` or more of one frame
+        each whose names count up; "join": all that lie in one folder; "apart": each is a recording of its own.
     """
 
     axes: str | None = parameter(
@@ -62,6 +72,7 @@ class ReadSettings:
     passes: tuple[str, str] | None = parameter(
         None, "Forward and backward pass, recorded as two: two files, or two channels or datasets of each input."
     )
+    series: SeriesKind = parameter("auto", "Which files are one recording: found out, all of a folder, or each.")
 
     def __post_init__(self) -> None:
         check_values(self)

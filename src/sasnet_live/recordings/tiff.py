@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from .tiff_frames import (
     has_one_piece,
     is_one_block,
     kinds_of_axes,
+    plain_series,
     usable_series,
     whole_frames,
 )
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
 
 
 _IN_PIECES = -1
-
-
-def open_tiff(paths: Sequence[Path], settings: ReadSettings) -> Recording:
-    """Open a TIFF file; for `sasnet_live.recordings.open_recording`."""
-    return TiffStack(paths[0], settings)
 
 
 class TiffStack(Recording):
@@ -58,6 +54,8 @@ class TiffStack(Recording):
     settings
         Without axes of their own, the slices of a plain ImageJ stack count as times, because ImageJ calls them slices
         whatever they are.
+    plain
+        Take each image for a time, whatever the metadata say: for those who read the metadata themselves.
 
     Raises
     ------
@@ -68,19 +66,22 @@ class TiffStack(Recording):
 
     format_name = "TIFF"
 
-    def __init__(self, path: str | Path, settings: ReadSettings | None = None) -> None:
+    def __init__(self, path: str | Path, settings: ReadSettings | None = None, *, plain: bool = False) -> None:
         settings = settings or ReadSettings()
         self.path = Path(path)
         self._start_of: dict[int, int] = {}
         directories = read_directories(self.path)
-        self._tiff = _open(self.path, directories)
+        self._tiff = open_tiff_file(self.path, directories)
         try:
-            with _no_tifffile_messages(), self._damage_in_one_line():
-                claimed = claimed_frames(self._tiff, directories)
+            with no_tifffile_messages(), self._damage_in_one_line():
+                claimed = None if plain else claimed_frames(self._tiff, directories)
                 if not settings.allow_missing and claimed is not None and self._tiff.is_ome:
                     # Before tifffile makes room for what is not there.
                     self._refuse_missing(directories.count, claimed, cut=False)
-                self._series = usable_series(self._tiff, self.path, claimed)
+                if plain:
+                    self._series = plain_series(self._tiff, self.path, directories)
+                else:
+                    self._series = usable_series(self._tiff, self.path, claimed)
                 check_pixels(self._series[0], self.path)
                 check_memory(self._series, self.path, settings.largest_mib)
                 named = frames_named(self._series, self.path)
@@ -105,7 +106,7 @@ class TiffStack(Recording):
         position = int(self._page[tuple(where[axis] for axis in self.layout.axes)])
         per_series = math.prod(self._series[0].shape[:-2])
         number, page = divmod(position, per_series)
-        with _no_tifffile_messages():
+        with no_tifffile_messages():
             try:
                 return self._read_page(self._series[number], page)
             except Exception as error:
@@ -119,7 +120,7 @@ class TiffStack(Recording):
         position = int(self._page[tuple(where[axis] for axis in self.layout.axes)])
         width = self.layout.frame_shape[1]
         stored = self.layout.dtype.newbyteorder(self._tiff.byteorder)
-        with _no_tifffile_messages():
+        with no_tifffile_messages():
             try:
                 first = self._start_of.get(position)
                 if first is None:
@@ -193,7 +194,7 @@ class TiffStack(Recording):
             remarks.append(
                 f"{self.path}: {left_out} of its {directories.count} images are left out: its metadata name {named}"
             )
-        if self._tiff.is_ome and self._series[0].kind not in ("ome", "mmstack"):
+        if self._tiff.is_ome and self._series[0].kind not in ("ome", "mmstack", "plain"):
             remarks.append(
                 f"{self.path}: its OME-XML does not describe the images in it, or describes several files; they are "
                 "taken for times: if they are not, say so with --axes"
@@ -252,14 +253,14 @@ def _is_plain(keyframe: TiffPage) -> bool:
     return bool(keyframe.is_contiguous and keyframe.fillorder == 1)
 
 
-def _open(path: Path, directories: Directories) -> TiffFile:
+def open_tiff_file(path: Path, directories: Directories) -> TiffFile:
     """Open a TIFF whose directories are known; the error says in one line why not."""
     from tifffile import TiffFile
 
     if not directories.count:
         raise InputError(f"{path}: truncated TIFF, no image can be read; copy or export it again")
     try:
-        with _no_tifffile_messages():
+        with no_tifffile_messages():
             # By its name alone, tifffile would read the positions in it in a way of its own.
             return TiffFile(path, _multifile=False, is_ndpi=False)
     except Exception as error:
@@ -269,7 +270,7 @@ def _open(path: Path, directories: Directories) -> TiffFile:
 
 
 @contextmanager
-def _no_tifffile_messages() -> Iterator[None]:
+def no_tifffile_messages() -> Iterator[None]:
     """Keep what tifffile logs in this thread from the terminal: `TiffStack` finds out by itself and says it."""
     thread = threading.get_ident()
     logger = logging.getLogger("tifffile")

@@ -48,6 +48,27 @@ def usable_series(tiff: TiffFile, path: Path, claimed: int | None) -> list[TiffP
     return series
 
 
+def plain_series(tiff: TiffFile, path: Path, directories: Directories) -> list[TiffPageSeries]:
+    """Every image of a file as one series of times, whatever its metadata say."""
+    from tifffile import TiffPageSeries
+
+    if len(set(directories.storage)) > 1:
+        raise InputError(mixed_images(path))
+    tiff.pages.useframes = True
+    tiff.pages.set_keyframe(0)
+    page = tiff.pages.first
+    pages = [tiff.pages[number] for number in range(min(directories.count, len(tiff.pages)))]
+    return [TiffPageSeries(pages, (len(pages), *page.shape), page.dtype, "I" + page.axes, parent=tiff, kind="plain")]
+
+
+def mixed_images(path: Path) -> str:
+    """What is wrong with a file of several kinds of images."""
+    return (
+        f"{path}: its images are stored in different ways (size, data type or compression); expected one: "
+        "save it again as a plain stack"
+    )
+
+
 def _cut_imagej_stack(tiff: TiffFile, claimed: int | None) -> list[TiffPageSeries]:
     """The frames behind the only directory of an ImageJ file that was cut off, which tifffile takes for one image."""
     from tifffile import TiffPageSeries
@@ -138,10 +159,7 @@ def whole_frames(tiff: TiffFile, path: Path, series_: list[TiffPageSeries], dire
                 # The chain of pages breaks off here, or goes on with something else.
                 break
             if mixed:
-                raise InputError(
-                    f"{path}: its images are stored in different ways (size, data type or compression); expected one: "
-                    "save it again as a plain stack"
-                )
+                raise InputError(mixed_images(path))
     return whole.ravel()
 
 

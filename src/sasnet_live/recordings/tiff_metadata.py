@@ -64,6 +64,11 @@ def _from_ome(xml: str) -> dict[str, Any]:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError:
         return {}
+    return {**calibration_of_ome(root), "ome_xml": xml}
+
+
+def calibration_of_ome(root: ElementTree.Element) -> dict[str, Any]:
+    """What the first image of an OME-XML says, as `calibration`."""
     pixels = root.find(".//{*}Image/{*}Pixels")
     if pixels is None:
         return {}
@@ -80,7 +85,6 @@ def _from_ome(xml: str) -> dict[str, Any]:
         "interval_s": _scaled(pixels.get("TimeIncrement"), _SECONDS.get(pixels.get("TimeIncrementUnit", "s"))),
         "channel_names": names if all(names) else (),
         "description": description,
-        "ome_xml": xml,
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels, Registration
 from sasnet_live.geometry import ScanGeometry
 from sasnet_live.layout import Layout
-from sasnet_live.recordings import ReadSettings, Recording, open_recording
+from sasnet_live.recordings import ReadSettings, Recording, ScanFacts, open_recording
 from sasnet_live.settings import RegistrarSettings
 from sasnet_live.sinks.metrics_table import MetricsTable, figures_of
 from sasnet_live.sinks.ome_tiff import OmeTiffWriter, frame_figures, read_record
@@ -41,7 +42,7 @@ WORKED_THROUGH = ("p", "z", "t", "c")
 INDEX_COLUMNS = ("p", "t", "z")
 """Names of the axes in the table of figures, as in that of a live session."""
 
-_MAY_DIFFER = ("device", "precision", "software")
+_MAY_DIFFER = ("device", "precision", "software", *(f"scan.{one.name}" for one in fields(ScanFacts)))
 
 
 class FrameRegistrar(SequenceRegistrar, Protocol):
@@ -74,6 +75,7 @@ class FileRun:
         self._tally = Tally()
         self._outputs: list[Path] = []
         self._remarks: tuple[str, ...] = ()
+        self._scan = ScanFacts()
         self._resumed_at = 0
         self._started_s = time.perf_counter()
         self.error = ""
@@ -84,12 +86,14 @@ class FileRun:
         try:
             yield from self.steps()
         except Exception as error:
-            self.error, self.exception = _one_line(error, self._job.source), error
+            self.error, self.exception = _one_line(error, self._job), error
 
     def steps(self) -> Iterator[Progress]:
         """Do the work; yields after each scan."""
         stack = self._open.enter_context(self._opened())
-        self._remarks = stack.remarks
+        self._remarks, self._scan = stack.remarks, stack.scan
+        if not self._settings.treat_as_bidirectional:
+            stack.refuse_one_way("add --treat-as-bidirectional if they went both ways")
         layout = stack.layout
         channels = layout.size("c") or 1
         align_on = _channel(self._settings.align_on, layout, self._job.source)
@@ -151,7 +155,7 @@ class FileRun:
         self._open.close()
 
     def _opened(self) -> Recording:
-        return open_recording(self._job.source, self._settings.reading, self._settings.registrar.geometry)
+        return open_recording(self._job.paths, self._settings.reading, self._settings.registrar.geometry)
 
     def _stored(self, kind: str, layout: Layout, order: Sequence[str]) -> tuple[Layout, Sequence[str]]:
         """Layout of a kind of output, and the order in which its pages are written."""
@@ -230,7 +234,9 @@ class FileRun:
         described = {name: value for name, value in self._registrar.describe().items() if value}
         for name in ("geometry", "software"):
             described.pop(name, None)
-        return {"source": self._job.source.name, **described, **settings}
+        scan = {f"scan.{name}": value for name, value in self._scan.in_words().items()}
+        several = {"files": str(len(self._job.paths))} if len(self._job.paths) > 1 else {}
+        return {"source": self._job.source.name, **several, **described, **settings, **scan}
 
     def _find_done(self, writers: Mapping[str, OmeTiffWriter], layout: Layout, order: Sequence[str], most: int) -> int:
         """Number of scans, at most so many, that every output already has whole; longer ones are cut to it."""
@@ -342,11 +348,14 @@ def _refuse_other_record(path: Path, record: Mapping[str, str]) -> None:
         )
 
 
-def _one_line(error: Exception, path: Path) -> str:
-    """An error as one line that names the file."""
+def _one_line(error: Exception, job: Job) -> str:
+    """An error as one line that names a file of the recording."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}; make room or check the disk, then go on with --resume"
     elif not isinstance(error, InputError):
         text = f"{type(error).__name__}: {' '.join(text.split()) or 'no further message'}"
-    return text if str(path) in text else f"{path}: {text}"
+    # Of a recording described by XML, the file may be one that the job does not know by name.
+    beside = text.startswith(f"{job.source.parent}{os.sep}")
+    named = beside or any(str(path) in text for path in job.paths)
+    return text if named else f"{job.source}: {text}"

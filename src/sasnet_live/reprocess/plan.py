@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,9 @@ from sasnet_live.files import (
     refuse_present,
     renamed,
 )
-from sasnet_live.recordings.formats import TIFF_SUFFIXES, format_of, is_recording
+from sasnet_live.recordings.find import Found, files_of, files_read, group
+from sasnet_live.recordings.formats import TIFF_SUFFIXES
+from sasnet_live.recordings.settings import ReadSettings
 from sasnet_live.sinks.ome_tiff import is_registered
 
 from .settings import SideOutputSettings
@@ -29,9 +30,17 @@ _OTHER_FILES = (".csv", ".gif", ".h5", ".hdf5", ".jpeg", ".jpg", ".mp4", ".npy",
 
 @dataclass(frozen=True)
 class Job:
-    """One input and where its outputs go, by kind."""
+    """One recording and where its outputs go, by kind.
 
-    source: Path
+    Attributes
+    ----------
+    paths
+        Its files, in order.
+    targets
+        By kind of output.
+    """
+
+    paths: tuple[Path, ...]
     targets: Mapping[str, Path]
     also: Mapping[str, Path] = field(default_factory=dict)
 
@@ -40,9 +49,16 @@ class Job:
         """Everything that is written: the registered files, and those beside them."""
         return [*self.targets.values(), *self.also.values()]
 
+    @property
+    def source(self) -> Path:
+        """The first of its files, after which it is called."""
+        return self.paths[0]
 
-def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) -> tuple[list[Path], list[Path]]:
-    """The files that names, patterns and folders stand for, each once.
+
+def expand(
+    inputs: Sequence[str | Path], *, include_registered: bool = False, reading: ReadSettings | None = None
+) -> tuple[list[Found], list[Path]]:
+    """The recordings that names, patterns and folders stand for, each once.
 
     Parameters
     ----------
@@ -50,17 +66,19 @@ def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) ->
         As `sasnet_live.reprocess.reprocess` takes them.
     include_registered
         Whether files that came out of this program registered count as well.
+    reading
+        Which files are one recording.
 
     Returns
     -------
-    Those to register, and those that are left out because they are registered.
+    Those to register, and the files that are left out because they are registered.
 
     Raises
     ------
     InputError
         No such file, or none that is to be registered.
     """
-    found = list(dict.fromkeys(path for given in inputs for path in _expand(str(given))))
+    found = list(dict.fromkeys(path for given in inputs for path in files_of(given)))
     if not found:
         raise InputError("no input given; expected recordings, patterns or folders")
     left_out = [] if include_registered else [path for path in found if is_registered(path)]
@@ -71,11 +89,11 @@ def expand(inputs: Sequence[str | Path], *, include_registered: bool = False) ->
             f"{found[0]}{more}: registered by this program already; give raw recordings, or --include-registered to "
             "register what was registered"
         )
-    return sources, left_out
+    return group(sources, reading or ReadSettings()), left_out
 
 
 def plan(
-    sources: Sequence[Path],
+    sources: Sequence[Found],
     output: str | Path,
     kinds: Sequence[str],
     *,
@@ -89,7 +107,7 @@ def plan(
     Parameters
     ----------
     sources
-        The files to register.
+        The recordings to register.
     output
         As `sasnet_live.reprocess.reprocess` takes it.
     kinds
@@ -117,11 +135,14 @@ def plan(
         raise InputError(f"{output}: is one file for {len(sources)} inputs; give a folder")
     jobs = []
     for source in sources:
-        name = output if is_file else output / f"{name_and_ending(source)[0]}_registered.ome.tiff"
-        beside = side_paths(also, source, name, alone=len(sources) == 1) if also is not None else {}
-        jobs.append(Job(source, {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}, beside))
+        name = output if is_file else output / f"{source.name}_registered.ome.tiff"
+        first = source.paths[0]
+        beside = side_paths(also, first, name, alone=len(sources) == 1) if also is not None else {}
+        names = {kind: _with_kind(name, kind) if len(kinds) > 1 else name for kind in kinds}
+        jobs.append(Job(source.paths, names, beside))
     targets = [target for job in jobs for target in job.written]
-    refuse_inputs([*sources, *also_read], targets if metrics is None else [*targets, metrics])
+    inputs = [*also_read, *(path for source in sources for path in files_read(source))]
+    refuse_inputs(inputs, targets if metrics is None else [*targets, metrics])
     _refuse_two_of_one_name(jobs)
     if not may_exist:
         for target in targets:
@@ -149,24 +170,6 @@ def _refuse_two_of_one_name(jobs: Sequence[Job]) -> None:
             other = taken.setdefault(identity(target), job.source)
             if other is not job.source:
                 raise InputError(f"{other} and {job.source} would both be written to {target}; run them apart")
-
-
-def _expand(given: str) -> list[Path]:
-    """Files that a name, a pattern or a folder stands for."""
-    path = Path(given)
-    if path.is_dir() and not format_of(path).is_folder:
-        found = sorted(one for one in path.iterdir() if one.is_file() and is_recording(one))
-        if not found:
-            raise InputError(f"{path}: holds no recording of a known format; check it, or name its files")
-        return found
-    if path.exists():
-        return [path]
-    if any(sign in given for sign in "*?["):
-        matching = [Path(name) for name in sorted(glob.glob(given, recursive=True)) if Path(name).is_file()]
-        if not matching:
-            raise InputError(f"{given}: no file matches; check the pattern")
-        return matching
-    raise InputError(f"{given}: no such file or folder; check the name")
 
 
 def _with_kind(path: Path, kind: str) -> Path:

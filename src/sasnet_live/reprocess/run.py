@@ -45,9 +45,10 @@ def reprocess(
     Parameters
     ----------
     inputs
-        Recordings, patterns such as ``data/*.tif``, or folders (the recordings in them). Files that came out of this
-        program registered are left out, see `ReprocessSettings.include_registered`. None where the settings name two
-        files as passes: the results are named after the first.
+        Files, patterns such as ``data/*.tif``, or folders (the recordings in them). Files of one recording are taken
+        together, see `sasnet_live.recordings.ReadSettings.series`. Those that came out of this program registered are
+        left out, see `ReprocessSettings.include_registered`. None where the settings
+        name two files as passes: the results are named after the first.
     output
         A TIFF name for a single input; otherwise a folder, which is made if need be: ``NAME_registered.ome.tiff``.
     settings
@@ -80,7 +81,9 @@ def reprocess(
     if settings.volume.given(settings.reading.axes):
         kinds, run_of = (*kinds, *VOLUME_KINDS), VolumeRun
     passes = settings.reading.passes_in_files
-    sources, left_out = expand(inputs or passes[:1], include_registered=settings.include_registered)
+    sources, left_out = expand(
+        inputs or passes[:1], include_registered=settings.include_registered, reading=settings.reading
+    )
     table_path = None if metrics is None else Path(metrics)
     may_exist = settings.overwrite or settings.resume
     jobs = plan(sources, output, kinds, metrics=table_path, also=also, may_exist=may_exist, also_read=passes)

@@ -51,6 +51,8 @@ class ReprocessSettings:
         Replace outputs that are there.
     resume
         Go on with interrupted outputs, and leave complete ones with the same settings as they are.
+    treat_as_bidirectional
+        Register also recordings that say themselves that lines went one way only; they are refused otherwise.
     include_registered
         Register also inputs that came out of this program registered: those of a live session whose frames were passed
         through, say.
@@ -67,6 +69,7 @@ class ReprocessSettings:
     dtype: str | None = parameter(None, "Data type to write, such as float32; by default the input's.")
     overwrite: bool = parameter(False, "Replace outputs that are there.")
     resume: bool = parameter(False, "Go on with interrupted outputs; leave complete ones as they are.")
+    treat_as_bidirectional: bool = parameter(False, "Take also recordings that say that lines went one way.")
     include_registered: bool = parameter(False, "Take also files that this program has registered.")
     geometry_from: Literal["given", "auto"] = parameter(
         "given", "Whether the scan geometry is as given, or found in each recording; refused if that is not certain."

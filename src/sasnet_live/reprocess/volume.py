@@ -39,7 +39,7 @@ class VolumeRun(FileRun):
     def _opened(self) -> Recording:
         folder = next(iter(self._job.targets.values())).parent
         self._volume = open_volume(
-            self._job.source, self._settings.reading, self._settings.volume, scratch_folder=folder
+            self._job.paths, self._settings.reading, self._settings.volume, scratch_folder=folder
         )
         return self._volume
 

@@ -229,7 +229,7 @@ class FolderSource:
                 self._registered.append(entry.name)
                 self._finish(entry)
                 return
-            stack = open_recording(path, ReadSettings(largest_mib=self._largest_mib))
+            stack = open_recording(path, ReadSettings(largest_mib=self._largest_mib, series="apart"))
         except Exception as error:  # whatever is wrong with one file, the others go on
             self._note_failure(entry, error)
             return

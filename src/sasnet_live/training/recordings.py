@@ -19,7 +19,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
 from sasnet_live.metrics import SSIM_WINDOW_PX
 from sasnet_live.network.config import CorrespondenceKind
-from sasnet_live.recordings import Recording, open_recording
+from sasnet_live.recordings import Recording, find_recordings, open_recording
 
 from .data import Sample, SimulatedSource, make_sample
 from .settings import TrainingSettings
@@ -64,9 +64,7 @@ def recorded_validation(
         If a recording cannot be read, or there are too few or too small frames to train on.
     """
     with ExitStack() as files:
-        recordings = _Recordings(
-            [files.enter_context(open_recording(path, settings.reading)) for path in settings.recordings]
-        )
+        recordings = _Recordings(_opened(settings, files))
         recordings.check(settings)
         kept = range(0 if part == "choose" else KEPT_ASIDE, len(recordings), 2 * KEPT_ASIDE)
         if not kept:
@@ -89,9 +87,7 @@ def recorded_samples(
 ) -> Iterator[Sample]:
     """Endless parts, of the size of the simulated samples, of the frames that are trained on."""
     with ExitStack() as files:
-        recordings = _Recordings(
-            [files.enter_context(open_recording(path, settings.reading)) for path in settings.recordings]
-        )
+        recordings = _Recordings(_opened(settings, files))
         trained = [k for k in range(len(recordings)) if k % KEPT_ASIDE]
         failures = 0
         while failures < PATIENCE:
@@ -116,6 +112,15 @@ def random_part(sample: Sample, lines: int, width: int, rng: np.random.Generator
         start = int(rng.integers(images.shape[axis] - size + 1))
         images = np.take(images, np.arange(start, start + size), axis)
     return Sample(images)
+
+
+def _opened(settings: TrainingSettings, files: ExitStack) -> list[Recording]:
+    """The recordings to train on, those that are spread over files as one."""
+    recordings = find_recordings(settings.recordings, settings.reading)
+    found = [files.enter_context(open_recording(one.paths, settings.reading)) for one in recordings]
+    for recording in found:
+        recording.refuse_one_way("take it out")
+    return found
 
 
 class _Recordings:
