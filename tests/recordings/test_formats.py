@@ -37,8 +37,8 @@ def test_a_folder_yields_arrays_too_but_no_raw_files(tmp_path: Path) -> None:
     for name in ("b.npy", "a.tif", "c.bin", "d.txt"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "e.zarr").mkdir()
-    assert expand([tmp_path])[0] == [tmp_path / "a.tif", tmp_path / "b.npy"]
-    assert expand([tmp_path / "e.zarr"])[0] == [tmp_path / "e.zarr"]
+    assert [one.paths for one in expand([tmp_path])[0]] == [(tmp_path / "a.tif",), (tmp_path / "b.npy",)]
+    assert [one.paths for one in expand([tmp_path / "e.zarr"])[0]] == [(tmp_path / "e.zarr",)]
 
 
 def test_frames_come_by_number_and_by_place(tmp_path: Path) -> None:
