@@ -2,10 +2,13 @@
 
     python docs/benchmark_photons.py
     python docs/benchmark_photons.py --real photon_starved.tif
+    python docs/benchmark_photons.py --impostors
 
 Simulated vessels over a background that has most of the photons, counted by a Poisson process, through scanners of the
 level "medium" that drift; the scene stands still or slides. A frame is right if its mean error is below 0.5 px where
-there is texture. With ``--real``, a recording without truth: its frames are compared with the mean of all of them.
+there is texture. With ``--real``, a recording without truth: its frames are compared with the mean of all of them. With
+``--impostors``, recordings that nobody can register: noise that is new in each frame, and passes of two scenes, or
+lattices displaced by a period, that stay under noise that is new; none of their frames may be accepted.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from sasnet_live.recordings import open_recording
 from sasnet_live.registrar import Registrar
 from sasnet_live.scan import forward_at_backward_lines, split
 from sasnet_live.simulation import SimulatedFrame, random_scanner, scan, vascular_scene
+from sasnet_live.simulation.impostors import IMPOSTOR_KINDS, impostor
 
 RIGHT_PX = 0.5
 SLIDES = ((0.0, 0.0), (0.0, 0.4), (0.3, 0.7))  # px a frame, down the frame and along the line
@@ -90,6 +94,27 @@ def real(path: str) -> None:
         )
 
 
+def impostors(options: argparse.Namespace) -> None:
+    """Recordings of each kind of impostor: frames accepted."""
+    height, width = 128, 192
+    for sort, kinds in IMPOSTOR_KINDS.items():
+        frames, accepted = 0, []
+        for number, kind in enumerate(kinds):
+            rng = np.random.default_rng([options.seed, number, len(sort)])
+            registrar = Registrar("correspondence", device="cpu")
+            shown = impostor(rng, kind, height, width).astype(np.float32)
+            for _ in range(options.frames):
+                if sort == "noise":
+                    raw = impostor(rng, kind, height, width)
+                else:
+                    raw = shown + shown.std() * rng.standard_normal(shown.shape, np.float32)
+                found = registrar.register(raw)
+                frames += 1
+                accepted += [kind] if found.accepted else []
+        named = f": {', '.join(sorted(set(accepted)))}" if accepted else ""
+        print(f"{sort}: {len(kinds)} recordings, {frames} frames, {len(accepted)} accepted{named}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photons", type=float, nargs="+", default=[0.3, 0.5, 1.0], help="a px, on average")
@@ -100,8 +125,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=9000)
     parser.add_argument("--real", metavar="FILE", help="a recording without truth")
+    parser.add_argument("--impostors", action="store_true", help="recordings that nobody can register")
     options = parser.parse_args()
-    if options.real:
+    if options.impostors:
+        impostors(options)
+    elif options.real:
         real(options.real)
     else:
         simulated(options)

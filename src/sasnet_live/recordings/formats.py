@@ -125,6 +125,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "Gwyddion", (".gwy",), ("gwyddion", "open_gwy"), has_datasets=True, finds_passes=("gwyddion", "with_passes")
     ),
+    Format("vendor", (".czi", ".nd2", ".lif"), ("vendors", "open_vendor"), has_datasets=True),
     RAW,
 )
 """In the order in which they are asked."""

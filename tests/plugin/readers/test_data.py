@@ -97,7 +97,7 @@ def test_a_zarr_is_read_frame_by_frame(tmp_path: Path, monkeypatch: pytest.Monke
 def test_larger_frames_are_read_when_the_preferences_allow_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = _record(OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "fake"}))
+    frames = _record(OmeTiffSink(tmp_path / "a.ome.tiff", record=lambda: {"model": "fake"}), shape=(1024, 640))
     reader = get_reader(str(tmp_path / "a.ome.tiff"))
     assert reader is not None
     mib = frames[0].nbytes / 2**20
@@ -118,10 +118,10 @@ def test_files_of_others_are_left_to_others(tmp_path: Path) -> None:
     assert get_reader([str(tmp_path / "other.tif")]) is None
 
 
-def _record(sink: object, axes: str = "") -> list[np.ndarray]:
+def _record(sink: object, axes: str = "", shape: tuple[int, int] = (32, 48)) -> list[np.ndarray]:
     registrar = FakeRegistrar()
     count = 3 if not axes else 4
-    shape, dtype, size_um = (32, 48), np.dtype(np.uint16), (6.0, 1.5)
+    dtype, size_um = np.dtype(np.uint16), (6.0, 1.5)
     names = ("vessels", "oxygen") if "c" in axes else ()
     stream = Layout(shape, dtype, pixel_size_um=size_um)
     if axes:
@@ -129,7 +129,7 @@ def _record(sink: object, axes: str = "") -> list[np.ndarray]:
     sink.open(stream)  # type: ignore[attr-defined]
     written = []
     for number in range(count):
-        raw = np.random.default_rng(number).integers(0, 99, (32, 48)).astype(np.uint16)
+        raw = np.random.default_rng(number).integers(0, 99, shape).astype(np.uint16)
         registration = registrar.register(raw)
         index = {axes[0]: number // 2, axes[1]: number % 2} if axes else {}
         sink.write(Frame(raw, index, number, metadata={"pixel_size_um": (6.0, 1.5)}), registration)  # type: ignore[attr-defined]
