@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.sources import tcp_client, tcp_defaults, tcp_fields, tcp_messages, tcp_replies, tcp_wire
 from sasnet_live.sources.tcp_messages import Conversation
 from sasnet_live.sources.tcp_wire import ProtocolError, encode
@@ -40,7 +41,7 @@ def test_the_limits_are_those_in_force() -> None:
     limits = TEXT.split("## Limits")[1].split("##")[0]
     for number in (
         tcp_wire.LARGEST_JSON, f"{tcp_wire.DEEPEST_JSON} levels", f"{tcp_wire.LONGEST_NUMBER} characters",
-        f"{tcp_defaults.LARGEST_MIB:g} MiB", tcp_messages.LONGEST_SIDE, f"{tcp_messages.MOST_CHANNELS} channels",
+        f"{LARGEST_MIB:g} MiB", tcp_messages.LONGEST_SIDE, f"{tcp_messages.MOST_CHANNELS} channels",
         f"{tcp_fields.LONGEST_TEXT} printable", f"{tcp_client.STALLED_S:g} s", tcp_replies.MOST_AWAITED,
         f"{1 / tcp_client.SHORTEST_STREAM_S:g} begin in a second",
     ):  # fmt: skip

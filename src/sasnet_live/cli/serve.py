@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from sasnet_live.files import OutputLock
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.session.acquisition import Limited
-from sasnet_live.sources.tcp_defaults import HOST, LARGEST_MIB, PORT
+from sasnet_live.sources.tcp_defaults import HOST, PORT
 
 from .interrupts import interrupts
 from .live_session import Job, Session

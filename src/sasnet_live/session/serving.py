@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.sources.tcp import TcpSource
-from sasnet_live.sources.tcp_defaults import HOST, LARGEST_MIB, PORT
+from sasnet_live.sources.tcp_defaults import HOST, PORT
 
 from .stream_check import stream_check
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from sasnet_live.errors import InputError
 from sasnet_live.frame import Frame, Registration
 from sasnet_live.layout import Layout
+from sasnet_live.recordings.settings import LARGEST_MIB
 from sasnet_live.sources.protocol import FrameConsumer
 from sasnet_live.sources.tcp_client import Client, address_of, linger, prepare
-from sasnet_live.sources.tcp_defaults import HOST, LARGEST_MIB, PORT
+from sasnet_live.sources.tcp_defaults import HOST, PORT
 from sasnet_live.sources.tcp_messages import Conversation
 from sasnet_live.sources.tcp_replies import LOOK_EVERY_S
 from sasnet_live.sources.tcp_wire import encode
