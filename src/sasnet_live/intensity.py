@@ -16,6 +16,7 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 
 FLOAT32 = np.finfo(np.float32)
 LARGEST = float(FLOAT32.max) / 8  # rendered lines may overshoot measured ones
+SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
 FEWEST_STEPS = 4096  # of floating-point numbers across a frame's range; fewer, and they show where lines are moved
 
 
@@ -67,3 +68,16 @@ class IntensityScale:
         px: Pixels = np.multiply(values, self.unit, dtype=np.float64)
         px += self.level
         return px
+
+
+def unusable(forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
+    """Why finite passes of any dtype cannot be registered; empty if they can."""
+    for name, lines in (("forward", forward), ("backward", backward)):
+        low, high = lines.min(), lines.max()
+        if low < high:
+            saturated = float((lines == high).mean())
+            if saturated > SATURATED_SHARE:
+                return f"{saturated:.0%} of the {name} pass is saturated at {float(high):g}"
+        elif not empty_is_fine:
+            return f"the {name} pass is constant ({float(high):g})"
+    return ""

@@ -27,7 +27,7 @@ from .correspondence.uncertainty import measured_displacement
 from .errors import InputError
 from .frame import Pixels, Registration, RegistrationMetrics
 from .geometry import ScanGeometry
-from .intensity import IntensityScale
+from .intensity import IntensityScale, unusable
 from .judgement import judged
 from .metrics import compare
 from .network.backend import Renderer, open_renderer
@@ -37,7 +37,6 @@ from .scan import forward_at_backward_lines, merge, split
 from .settings import Output, Precision, RegistrarSettings
 
 _SHAPE = "frame shape"
-SATURATED_SHARE = 0.3  # of px at the top of the range, above which a frame is not trusted
 
 
 @dataclass(frozen=True)
@@ -269,7 +268,7 @@ class Registrar:
         scale = IntensityScale.of(*lines)
         if isinstance(scale, str):
             return scale
-        reason = _unusable(*lines, empty_is_fine=empty_is_fine)
+        reason = unusable(*lines, empty_is_fine=empty_is_fine)
         if reason:
             return reason
         forward, backward = (scale.to_values(each) for each in lines)
@@ -392,16 +391,3 @@ class Registrar:
 def _with_line_confidence(result: Registration, of_lines: Pixels | None) -> Registration:
     doubtful = 0 if of_lines is None else int((of_lines < ACCEPTED_CONFIDENCE).sum())
     return replace(result, line_confidence=of_lines, metrics=replace(result.metrics, doubtful_lines=doubtful))
-
-
-def _unusable(forward: Pixels, backward: Pixels, *, empty_is_fine: bool = False) -> str:
-    """Why finite passes of any dtype cannot be registered; empty if they can."""
-    for name, lines in (("forward", forward), ("backward", backward)):
-        low, high = lines.min(), lines.max()
-        if low < high:
-            saturated = float((lines == high).mean())
-            if saturated > SATURATED_SHARE:
-                return f"{saturated:.0%} of the {name} pass is saturated at {float(high):g}"
-        elif not empty_is_fine:
-            return f"the {name} pass is constant ({float(high):g})"
-    return ""

@@ -5,8 +5,9 @@ The names below load on first use: settings are read where no file is opened, as
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sasnet_live.lazy import loader
 
 _HOME = {
     "Found": "find",
@@ -43,10 +44,7 @@ if TYPE_CHECKING:
     from .volumes import VolumeRecording, open_volume
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+__getattr__ = loader(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.frame import Pixels
 from sasnet_live.layout import Layout
 
+from .damage import first_line
 from .recording import Recording
 from .settings import ReadSettings
 from .tiff_claims import claimed_frames
@@ -147,7 +148,7 @@ class TiffStack(Recording):
 
     def _unreadable(self, position: int, error: Exception) -> InputError:
         return InputError(
-            f"{self.path}: page {position} cannot be read ({_first_line(error)}); the file is damaged: "
+            f"{self.path}: page {position} cannot be read ({first_line(error)}); the file is damaged: "
             "copy or export it again"
         )
 
@@ -173,10 +174,10 @@ class TiffStack(Recording):
             self._read_page(self._series[0], 0)
         except Exception as error:
             if compression == 1:
-                raise InputError(f"{self.path}: cannot be read ({_first_line(error)}); export it again") from error
+                raise InputError(f"{self.path}: cannot be read ({first_line(error)}); export it again") from error
             raise InputError(
                 f"{self.path}: is compressed ({getattr(compression, 'name', compression)}) and cannot be unpacked here "
-                f"({_first_line(error)}); save it uncompressed, or `pip install -U imagecodecs`"
+                f"({first_line(error)}); save it uncompressed, or `pip install -U imagecodecs`"
             ) from error
 
     def _refuse_missing(self, there: int, expected: int, cut: bool) -> None:
@@ -209,7 +210,7 @@ class TiffStack(Recording):
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{self.path}: damaged TIFF ({_first_line(error)}); copy or export it again") from error
+            raise InputError(f"{self.path}: damaged TIFF ({first_line(error)}); copy or export it again") from error
 
     def _lay_out(self, given: str | None, whole: Bools) -> tuple[Layout, np.ndarray[Any, np.dtype[np.int64]]]:
         """The stack's layout, and for each position along its axes the number of its page."""
@@ -264,9 +265,7 @@ def open_tiff_file(path: Path, directories: Directories) -> TiffFile:
             # By its name alone, tifffile would read the positions in it in a way of its own.
             return TiffFile(path, _multifile=False, is_ndpi=False)
     except Exception as error:
-        raise InputError(
-            f"{path}: truncated or damaged TIFF ({_first_line(error)}); copy or export it again"
-        ) from error
+        raise InputError(f"{path}: truncated or damaged TIFF ({first_line(error)}); copy or export it again") from error
 
 
 @contextmanager
@@ -283,10 +282,3 @@ def no_tifffile_messages() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(keep_back)
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of an error, which may quote the file, without what a terminal would act on."""
-    lines = str(error).strip().splitlines()
-    text = lines[0][:160] if lines else type(error).__name__
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

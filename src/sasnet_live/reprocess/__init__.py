@@ -5,8 +5,9 @@ The names below load on first use: settings are read where nothing is registered
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sasnet_live.lazy import loader
 
 _HOME = {
     "FileReport": "report",
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
     from .settings import ReprocessSettings
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+__getattr__ = loader(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
