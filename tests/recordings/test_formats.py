@@ -10,6 +10,7 @@ import tifffile
 
 from sasnet_live.errors import InputError
 from sasnet_live.recordings import is_recording, open_recording
+from sasnet_live.recordings.formats import name_patterns
 from sasnet_live.reprocess.plan import expand
 
 
@@ -39,6 +40,13 @@ def test_a_folder_yields_arrays_too_but_no_raw_files(tmp_path: Path) -> None:
     (tmp_path / "e.zarr").mkdir()
     assert [one.paths for one in expand([tmp_path])[0]] == [(tmp_path / "a.tif",), (tmp_path / "b.npy",)]
     assert [one.paths for one in expand([tmp_path / "e.zarr"])[0]] == [(tmp_path / "e.zarr",)]
+
+
+def test_dialogs_offer_files_of_every_format() -> None:
+    offered = name_patterns().split()
+    assert {"*.tif", "*.npy", "*.mat", "*.h5", "*.tdms", "*.czi", "*.xml"} <= set(offered)
+    assert "*.zarr" not in offered
+    assert len(offered) == len(set(offered))
 
 
 def test_frames_come_by_number_and_by_place(tmp_path: Path) -> None:

@@ -188,6 +188,12 @@ def is_recording(path: str | Path, *, folders: bool = True) -> bool:
     return any(str(path).lower().endswith(one.suffixes) for one in asked if not isinstance(one, IndexFormat))
 
 
+def name_patterns() -> str:
+    """Names of files of all formats, as dialogs write them: "*.tif *.tiff ..."."""
+    endings = dict.fromkeys(ending for one in FORMATS if not one.is_folder for ending in one.suffixes)
+    return " ".join(f"*{ending}" for ending in endings)
+
+
 def index_format(path: Path) -> IndexFormat | None:
     """The format of a file that describes a recording in other files, by name and content; None for other files."""
     for one in FORMATS:

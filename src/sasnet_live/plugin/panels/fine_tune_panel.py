@@ -13,6 +13,7 @@ from sasnet_live.errors import InputError
 from sasnet_live.plugin.notify import complain
 from sasnet_live.plugin.preferences import data_folder
 from sasnet_live.plugin.widgets.parts import Choice, Number, form, row
+from sasnet_live.recordings.formats import name_patterns
 from sasnet_live.session.engine import LiveEngine
 from sasnet_live.session.settings import LiveSettings
 from sasnet_live.training.fine_tune import (
@@ -190,7 +191,9 @@ class FineTunePanel(QWidget):
             complain(error)
 
     def _ask_files(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Raw recordings", "", "TIFF (*.tif *.tiff)")
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Raw recordings", "", f"Recordings ({name_patterns()});;All files (*)"
+        )
         if names:
             self.start([Path(name) for name in names])
 

@@ -27,6 +27,7 @@ from sasnet_live.plugin.widgets.dock import DockWidget
 from sasnet_live.plugin.widgets.parts import Choice, PathField
 from sasnet_live.plugin.widgets.status_line import StartButton, StatusLine
 from sasnet_live.plugin.widgets.theme import palette_of
+from sasnet_live.recordings.formats import name_patterns
 from sasnet_live.session.settings import SettingsStore
 from sasnet_live.session.trust import colour_of
 from sasnet_live.session.verdict import is_result
@@ -188,7 +189,9 @@ class ReprocessWidget(DockWidget):
             self.files.takeItem(self.files.row(item))
 
     def _ask_files(self) -> None:
-        paths, _ = QFileDialog.getOpenFileNames(self, "Files to register", "", "TIFF (*.tif *.tiff)")
+        paths, _ = QFileDialog.getOpenFileNames(
+            self, "Files to register", "", f"Recordings ({name_patterns()});;All files (*)"
+        )
         self.add_files(paths)
 
     # -------------------------------------------------------------------- tick
